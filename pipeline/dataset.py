@@ -1,0 +1,129 @@
+"""Arrays for training and scoring, from rows of the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.columns import Floats, Halves, array_of
+
+Ints = npt.NDArray[np.int64]
+
+TRAIN_FEATURES = """
+    SELECT f.image_id, i.fold_key, f.positions, f.channels, f.map
+    FROM current_features f JOIN current_images i USING (image_id)
+    WHERE i.split = 'train' ORDER BY f.image_id
+"""
+EVAL_FEATURES = TRAIN_FEATURES.replace("'train'", "'eval'")
+LABELS = "SELECT label_version, tag_id, name, kind FROM current_labels ORDER BY tag_id"
+CAPTION_TAGS = "SELECT image_id, tag_id FROM candidate_tags WHERE in_caption AND split = 'train'"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Feature maps of some images.
+
+    `features` is (N, P, D) float16; `fold_keys` is (N,): near-duplicates share a key.
+    """
+
+    ids: list[str]
+    fold_keys: Ints
+    features: Halves
+
+    def folds(self, count: int) -> Ints:
+        """The fold of each image, (N,)."""
+        return self.fold_keys % count
+
+    def rows_of(self, image_ids: pa.ChunkedArray | pa.Array) -> Ints:
+        """The row of each image id; -1 where it is not among these images."""
+        place = {image_id: row for row, image_id in enumerate(self.ids)}
+        return np.array([place.get(i, -1) for i in image_ids.to_pylist()], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tags that a model knows, in the order of its label queries."""
+
+    version: str
+    tag_ids: tuple[int, ...]
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.tag_ids)
+
+    def columns_of(self, tag_ids: pa.ChunkedArray | pa.Array) -> Ints:
+        """The column of each tag ID; -1 where the model does not know it."""
+        place = {tag_id: column for column, tag_id in enumerate(self.tag_ids)}
+        return np.array([place.get(t, -1) for t in tag_ids.to_pylist()], dtype=np.int64)
+
+    def subset(self, keep: npt.NDArray[np.bool_]) -> Vocabulary:
+        """The tags where `keep` (L,) is true."""
+        rows = np.flatnonzero(keep)
+        return Vocabulary(
+            self.version,
+            tuple(self.tag_ids[r] for r in rows),
+            tuple(self.names[r] for r in rows),
+            tuple(self.kinds[r] for r in rows),
+        )
+
+
+def images_of(table: pa.Table) -> Images:
+    """Images from rows of image_id, fold_key, positions, channels, map."""
+    if not table.num_rows:
+        return Images([], np.zeros(0, np.int64), np.zeros((0, 1, 1), np.float16))
+    shape = (table.column("positions")[0].as_py(), table.column("channels")[0].as_py())
+    return Images(
+        table.column("image_id").to_pylist(),
+        table.column("fold_key").to_numpy(),
+        array_of(table.column("map"), shape),
+    )
+
+
+def vocabulary_of(table: pa.Table) -> Vocabulary:
+    """The vocabulary from rows of `LABELS`."""
+    rows = table.to_pydict()
+    version = rows["label_version"][0] if table.num_rows else "none"
+    return Vocabulary(version, tuple(rows["tag_id"]), tuple(rows["name"]), tuple(rows["kind"]))
+
+
+def multi_hot(images: Images, vocabulary: Vocabulary, tags: pa.Table) -> Floats:
+    """Targets (N, L): 1 where an image has a tag; pairs outside both are left out."""
+    rows = images.rows_of(tags.column("image_id"))
+    columns = vocabulary.columns_of(tags.column("tag_id"))
+    inside = (rows >= 0) & (columns >= 0)
+    targets = np.zeros((len(images.ids), len(vocabulary)), np.float32)
+    targets[rows[inside], columns[inside]] = 1.0
+    return targets
+
+
+def learnable(targets: Floats, min_images: int) -> npt.NDArray[np.bool_]:
+    """Which tags (L,) have enough images to be learned."""
+    enough: npt.NDArray[np.bool_] = targets.sum(axis=0) >= min_images
+    return enough
+
+
+def tags_of_row(targets: Floats) -> list[list[int]]:
+    """The columns that are set in each row."""
+    return [np.flatnonzero(row).tolist() for row in targets]
+
+
+def columns_by_row(rows: Ints, columns: Ints, count: int) -> list[list[int]]:
+    """Columns grouped by row, in order; pairs with a negative index are left out."""
+    grouped: list[list[int]] = [[] for _ in range(count)]
+    for row, column in sorted(set(zip(rows.tolist(), columns.tolist(), strict=True))):
+        if row >= 0 and column >= 0:
+            grouped[row].append(column)
+    return grouped
+
+
+def captions_by_image(captions: pa.Table, images: Images) -> tuple[Ints, list[str]]:
+    """The image row of each caption and its text; captions of other images are left out."""
+    rows = images.rows_of(captions.column("image_id"))
+    texts: Sequence[str] = captions.column("text").to_pylist()
+    kept = [(row, text) for row, text in zip(rows.tolist(), texts, strict=True) if row >= 0]
+    return np.array([row for row, _ in kept], dtype=np.int64), [text for _, text in kept]

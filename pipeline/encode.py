@@ -1,0 +1,88 @@
+"""Encode: images become feature maps of the frozen encoder, once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from model.encoder import make_encoder
+from model.images import load_image
+from pipeline.columns import Halves, blobs_of, constant, table_of
+from pipeline.errors import SourceError
+from pipeline.readers import read_uri
+from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+_LOADED = 32  # decoded pictures in memory at a time
+
+
+class Encode(Stage):
+    """Computes what every later step looks at instead of pixels."""
+
+    name = "encode"
+    doc = "images -> feature maps"
+    reads = ("images",)
+    writes = ("features", "rejects")
+    inputs: ClassVar = {
+        "images": "SELECT image_id, uri, name FROM current_images "
+        "WHERE list_contains($units, shard_id) ORDER BY image_id"
+    }
+    sections = ("encode",)
+
+    def identity(self) -> dict[str, Any]:
+        """The encoder's weights and preprocessing."""
+        return {"encoder": make_encoder(self.config.encode.encoder).digest}
+
+    def setup(self, context: Context) -> None:
+        """Load the encoder."""
+        self.encoder = make_encoder(self.config.encode.encoder, threads=self.config.encode.threads)
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """Feature maps of the shard's images; one that has vanished or changed is rejected."""
+        images = batch["images"].to_pylist()
+        maps, kept, rejects = [], [], []
+        for start in range(0, len(images), _LOADED):
+            pictures = []
+            for row in images[start : start + _LOADED]:
+                try:
+                    pictures.append(load_image(_bytes_of(row)))
+                    kept.append(row["image_id"])
+                except (OSError, SourceError) as error:
+                    rejects.append(_reject(row, str(error)))
+            if pictures:
+                maps.append(self.encoder.encode(pictures))
+        rows = {"rejects": table_of("rejects", rejects)}
+        if maps:
+            rows["features"] = _feature_rows(kept, np.concatenate(maps), self.encoder.digest)
+        return Result(rows, {batch.unit: Counts(len(images), len(kept), 0, len(rejects))})
+
+
+def _bytes_of(row: Mapping[str, Any]) -> bytes:
+    data = read_uri(row["uri"])
+    if hashlib.sha256(data).hexdigest() != row["image_id"]:
+        raise SourceError(f"{row['uri']}: the file changed since it was ingested; ingest it again")
+    return data
+
+
+def _reject(row: Mapping[str, Any], detail: str) -> dict[str, Any]:
+    return {
+        "stage": "encode", "item": row["name"], "uri": row["uri"], "image_id": row["image_id"],
+        "reason": "image-vanished", "detail": detail,
+    }  # fmt: skip
+
+
+def _feature_rows(image_ids: list[str], maps: Halves, encoder: str) -> pa.Table:
+    count, positions, channels = maps.shape
+    return table_of(
+        "features",
+        {
+            "image_id": image_ids,
+            "encoder": constant(encoder, count, pa.string()),
+            "positions": constant(positions, count, pa.int32()),
+            "channels": constant(channels, count, pa.int32()),
+            "map": blobs_of(maps),
+        },
+    )

@@ -1,0 +1,33 @@
+"""The errors of the whole project, which `flows.cli` turns into one line and an exit code.
+
+PipelineError                  here
+├── ConfigError                a config file or setting that cannot be used
+├── SourceError                a source that cannot be ingested at all
+├── PlanError                  stages that do not fit together
+└── ImbalanceError             a stage lost rows: in != kept + dropped + rejected
+StorageError                   storage.errors
+ParsingError                   parsing.errors
+ModelError                     model.errors
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of everything `pipeline` raises on purpose: says what, the value, what to do."""
+
+
+class ConfigError(PipelineError):
+    """A config file or setting that cannot be used; says which key and what would be right."""
+
+
+class SourceError(PipelineError):
+    """A source that cannot be ingested at all."""
+
+
+class PlanError(PipelineError):
+    """Stages that do not fit together, or an unknown name."""
+
+
+class ImbalanceError(PipelineError):
+    """A stage's output does not account for its input."""

@@ -1,0 +1,388 @@
+"""The only thing that runs a plan: finds what is not done yet, runs it, commits it.
+
+The command line and the Prefect flows both call this. Workers (this process, or a pool of spawned
+ones) write Parquet files; the committer, always the calling process, registers them together with
+their ledger rows. What a unit gives never depends on who ran it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import Config
+from pipeline.errors import ImbalanceError, PlanError
+from pipeline.fingerprint import digest, digest_keys
+from pipeline.plan import CYCLE, check_plan
+from pipeline.reporting import Quiet, Reporter
+from pipeline.stage import Batch, Context, Counts, Result, Stage, Unit
+from storage.crash import crash_point
+from storage.lake import Lake
+from storage.schemas import TABLES
+
+POOL_FROM = 4
+"""Groups from which a pool of processes is worth its start."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A group of units of one stage: everything a worker needs, small enough to send."""
+
+    lake: Path
+    config: Config
+    cycle: int
+    stage: str
+    fingerprint: str
+    units: tuple[Unit, ...]
+
+    @property
+    def works(self) -> dict[str, str]:
+        """The `work_id` of each unit."""
+        return {u.id: work_id(self.stage, u, self.fingerprint) for u in self.units}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a worker hands to the committer: files that are not visible yet, and what is in them."""
+
+    job: Job
+    files: dict[str, list[Path]]
+    counts: dict[str, Counts]
+    artifact: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What a run did at one stage."""
+
+    stage: str
+    units: int
+    ran: int
+    seconds: float
+
+
+def work_id(stage: str, unit: Unit, fingerprint: str) -> str:
+    """The ledger key (stage, unit with its digest, fingerprint) as one id."""
+    return digest([stage, unit.id, unit.digest, fingerprint])
+
+
+class Runner:
+    """Runs the cycle over one lake."""
+
+    def __init__(
+        self,
+        lake: Path,
+        config: Config,
+        *,
+        workers: int = 1,
+        cycle: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        check_plan(CYCLE)
+        self.config = config
+        self.workers = workers
+        self.reporter = reporter or Quiet()
+        self.lake = Lake.open(lake)
+        self.run_id = uuid.uuid4().hex[:12]
+        newest = "SELECT coalesce(max_by(cycle, at), 1) FROM runs"
+        self.cycle = cycle or int(self.lake.scalar(newest))
+
+    # ---- running -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        first: str | None = None,
+        until: str | None = None,
+        force: frozenset[str] = frozenset(),
+        command: str = "run",
+    ) -> list[StageSummary]:
+        """Run the stages from `first` to `until` (all by default), skipping what is done.
+
+        `force` names pinned stages that must look at new data.
+
+        Raises:
+            PlanError: an unknown stage.
+            ImbalanceError: a stage lost rows; nothing of that unit was written.
+        """
+        with self._recorded(command):
+            return [self.run_stage(name, name in force) for name in stage_names(first, until)]
+
+    def run_stage(self, name: str, forced: bool = False) -> StageSummary:
+        """Run one stage over all units that are not done."""
+        started = time.perf_counter()
+        jobs = self.pending(name, forced)
+        done = self._execute(jobs)
+        units = len(self.units(CYCLE[name](self.config, self.cycle)))
+        return StageSummary(name, units, done, time.perf_counter() - started)
+
+    def pending(self, name: str, forced: bool = False) -> list[Job]:
+        """The jobs of a stage that are not done yet; reuses older results where they fit."""
+        stage = CYCLE[name](self.config, self.cycle)
+        fingerprint = self.fingerprint(name)
+        if stage.pinned and not forced:
+            current = self._current(name)
+            if current and current["fingerprint"] == fingerprint:
+                return []
+        todo = self._not_done(stage, fingerprint, self.units(stage))
+        return [
+            Job(
+                self.lake.path, self.config, self.cycle, name, fingerprint,
+                tuple(todo[start : start + stage.group]),
+            )
+            for start in range(0, len(todo), stage.group)
+        ]  # fmt: skip
+
+    def run_jobs(self, jobs: Sequence[Job], command: str) -> int:
+        """Run some jobs as a run of their own: what a Prefect task does."""
+        with self._recorded(command):
+            return self._execute(jobs)
+
+    def _execute(self, jobs: Sequence[Job]) -> int:
+        if not jobs:
+            return 0
+        name, total = jobs[0].stage, sum(len(job.units) for job in jobs)
+        with self.reporter.stage(name, total) as advance:
+            for staged in self._work(jobs):
+                self._commit(staged)
+                advance(len(staged.job.units))
+        return total
+
+    def _work(self, jobs: Sequence[Job]) -> Iterator[Staged]:
+        if self.workers == 1 or len(jobs) < POOL_FROM:
+            for job in jobs:
+                yield execute(job, self.lake, self.reporter)
+            return
+        with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
+            yield from _bounded(pool, jobs, 2 * self.workers)
+
+    def _commit(self, staged: Staged) -> None:
+        job, works = staged.job, staged.job.works
+        rows = [
+            {
+                "work_id": works[unit.id], "stage": job.stage, "unit": unit.id,
+                "unit_digest": unit.digest, "fingerprint": job.fingerprint,
+                "artifact": staged.artifact, "n_in": staged.counts[unit.id].n_in,
+                "n_kept": staged.counts[unit.id].kept,
+                "n_dropped": staged.counts[unit.id].dropped,
+                "n_rejected": staged.counts[unit.id].rejected,
+                "run_id": self.run_id, "seconds": staged.seconds / len(job.units),
+            }
+            for unit in job.units
+        ]  # fmt: skip
+        self.lake.commit(staged.files, rows, job.stage)
+        crash_point(f"{job.stage}:committed")
+
+    # ---- what is done --------------------------------------------------------------------------
+
+    def fingerprint(self, name: str) -> str:
+        """Stage version, config sections, identity, and the digests of what the stage reads.
+
+        A pinned stage upstream counts by its artifact; any other by its own fingerprint.
+        """
+        stage = CYCLE[name](self.config, self.cycle)
+        upstream: dict[str, str] = {}
+        for other in self._upstream(name):
+            if CYCLE[other].pinned:
+                current = self._current(other)
+                upstream[other] = str(current["artifact"]) if current else "none"
+            elif not stage.pinned:
+                upstream[other] = self.fingerprint(other)
+        sections = {
+            section: getattr(self.config, section).model_dump(mode="json")
+            for section in stage.sections
+        }
+        parts = [stage.version, sections, self.config.seed, stage.identity(), upstream]
+        return digest([name, *parts])
+
+    def units(self, stage: Stage) -> list[Unit]:
+        """All units of a stage, in a fixed order."""
+        if stage.unit == "corpus":
+            names = [*self._upstream(stage.name), "ingest"]
+            works = self.lake.query(
+                "SELECT work_id FROM current_ledger WHERE list_contains($names, stage)",
+                {"names": names},
+            )
+            return [Unit("corpus", digest_keys(works.column(0).to_pylist()))]
+        if stage.unit == "tag":
+            sql = (
+                "SELECT tag_id::VARCHAR, list(region_id) FROM current_regions r "
+                "JOIN current_labels l USING (label_version, tag_id) GROUP BY tag_id ORDER BY tag_id"
+            )
+            found = self.lake.query(sql).to_pydict().values()
+            return [Unit(tag, digest_keys(set(regions))) for tag, regions in zip(*found, strict=True)]
+        shards = self.lake.query(
+            "SELECT unit, unit_digest FROM current_ledger WHERE stage = 'ingest' ORDER BY unit"
+        )
+        return [Unit(row["unit"], row["unit_digest"]) for row in shards.to_pylist()]
+
+    def _upstream(self, name: str) -> list[str]:
+        """Earlier stages that write a table which the stage reads."""
+        reads = set(CYCLE[name].reads)
+        names = list(CYCLE)
+        return [
+            other for other in names[: names.index(name)] if reads.intersection(CYCLE[other].writes)
+        ]
+
+    def _current(self, name: str) -> dict[str, Any] | None:
+        rows = self.lake.query(
+            "SELECT * FROM current_ledger WHERE stage = $stage AND unit = 'corpus'", {"stage": name}
+        ).to_pylist()
+        return rows[0] if rows else None
+
+    def _not_done(self, stage: Stage, fingerprint: str, units: list[Unit]) -> list[Unit]:
+        """Units without a row for this work; where an older work fits again, make it current."""
+        wanted = {work_id(stage.name, unit, fingerprint): unit for unit in units}
+        history = self.lake.query(
+            "SELECT l.*, c.work_id = l.work_id AS is_current FROM ledger l "
+            "JOIN current_ledger c ON c.stage = l.stage AND c.unit = l.unit "
+            "WHERE l.stage = $stage QUALIFY row_number() OVER (PARTITION BY l.work_id "
+            "ORDER BY l.seq DESC) = 1",
+            {"stage": stage.name},
+        ).to_pylist()
+        done = {row["work_id"]: row for row in history if row["work_id"] in wanted}
+        again = [row for row in done.values() if not row["is_current"]]
+        # Units that are no longer there (a tag that lost all its regions) must not speak.
+        ids = {unit.id for unit in units}
+        gone = [r for r in history if r["is_current"] and r["unit"] not in ids and r["n_in"]]
+        columns = [n for n in TABLES["ledger"].schema.names if n not in ("seq", "committed_at")]
+        rows = [{name: row[name] for name in columns} | {"run_id": self.run_id} for row in again]
+        rows += [
+            {name: row[name] for name in columns}
+            | {"run_id": self.run_id, "work_id": f"retired-{row['work_id']}"}
+            | {"unit_digest": "none", "n_in": 0, "n_kept": 0, "n_dropped": 0, "n_rejected": 0}
+            for row in gone
+        ]
+        if rows:
+            self.lake.commit({}, rows, stage.name)
+        return [unit for work, unit in wanted.items() if work not in done]
+
+    @contextmanager
+    def _recorded(self, command: str) -> Iterator[None]:
+        """Keep a row about the start and the end of a run, whatever the end."""
+        row = {
+            "run_id": self.run_id, "command": command, "cycle": self.cycle,
+            "version": version("tagwright"), "config": self.config.model_dump_json(),
+        }  # fmt: skip
+        self.lake.record_run({**row, "state": "started"})
+        try:
+            yield
+        except BaseException as error:
+            self.lake.record_run({**row, "state": "failed", "detail": str(error)[:500]})
+            raise
+        self.lake.record_run({**row, "state": "finished"})
+
+
+def stage_names(first: str | None = None, until: str | None = None) -> list[str]:
+    """The stages of the cycle from `first` to `until`.
+
+    Raises:
+        PlanError: an unknown name.
+    """
+    names = list(CYCLE)
+    for name in (first, until):
+        if name is not None and name not in names:
+            raise PlanError(f"unknown stage {name!r}; choose from: {', '.join(names)}")
+    start = names.index(first) if first else 0
+    return names[start : names.index(until) + 1 if until else None]
+
+
+# ---- in a worker ---------------------------------------------------------------------------------
+
+
+def _bounded(
+    pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int
+) -> Iterator[Staged]:
+    """Results as they come, with few jobs submitted ahead, so that memory stays bounded."""
+    waiting = iter(jobs)
+    running: set[Future[Staged]] = set()
+    while True:
+        for job in waiting:
+            running.add(pool.submit(_execute_in_pool, job))
+            if len(running) >= in_flight:
+                break
+        if not running:
+            return
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield future.result()
+
+
+@lru_cache(maxsize=1)
+def _worker_lake(path: Path) -> Lake:
+    return Lake.open(path, read_only=True)
+
+
+@lru_cache(maxsize=2)
+def _worker_stage(
+    lake: Path, config: Config, cycle: int, name: str, fingerprint: str
+) -> tuple[Stage, list[Any]]:
+    """A stage and whether its `setup` ran: built once per worker and fingerprint."""
+    return CYCLE[name](config, cycle), []
+
+
+def _execute_in_pool(job: Job) -> Staged:
+    return execute(job, _worker_lake(job.lake), Quiet())
+
+
+def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
+    """Run one job: read its inputs, run the stage, write Parquet files that are not visible yet.
+
+    Raises:
+        ImbalanceError: the stage's output does not account for its input.
+    """
+    started = time.perf_counter()
+    stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
+    context = Context(job.lake, job.config, job.cycle, lake.query, reporter.progress)
+    if not ready:
+        stage.setup(context)
+        ready.append(True)
+    parameters = {"units": [unit.id for unit in job.units]}
+    inputs = {
+        name: lake.query(sql, parameters if "$units" in sql else None)
+        for name, sql in stage.inputs.items()
+    }
+    crash_point(f"{job.stage}:read")
+    result = stage.run(Batch(tuple(parameters["units"]), inputs), context)
+    _check_balance(job, result)
+    files = _write(job, lake, result)
+    crash_point(f"{job.stage}:staged")
+    return Staged(job, files, result.counts, result.artifact, time.perf_counter() - started)
+
+
+def _check_balance(job: Job, result: Result) -> None:
+    for unit in job.units:
+        counts = result.counts[unit.id]
+        if counts.balance:
+            raise ImbalanceError(
+                f"{job.stage} of {unit.id}: {counts.n_in} in, but {counts.kept} kept + "
+                f"{counts.dropped} dropped + {counts.rejected} rejected; nothing was written"
+            )
+
+
+def _write(job: Job, lake: Lake, result: Result) -> dict[str, list[Path]]:
+    works, files = job.works, {}
+    name = digest([job.stage, sorted(works.values())])
+    for table, rows in result.rows.items():
+        if rows.num_rows == 0:
+            continue
+        units = rows.column("unit").to_pylist() if "unit" in rows.schema.names else None
+        ids = [works[u] for u in units] if units else [works[job.units[0].id]] * rows.num_rows
+        rows = rows.append_column("work_id", pa.array(ids, pa.string()))
+        if "shard_id" in TABLES[table].schema.names and "shard_id" not in rows.schema.names:
+            shard = pa.array([job.units[0].id] * rows.num_rows, pa.string())
+            rows = rows.append_column("shard_id", shard)
+        files[table] = [lake.stage_file(table, name, rows)]
+    return files

@@ -1,0 +1,319 @@
+"""The lake: Parquet files under a DuckLake catalog, written by one committer at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from duckdb_extensions import import_extension
+
+from storage.crash import crash_point
+from storage.errors import BadSQL, DiskFull, NewerLake, NotALake, StorageError
+from storage.schemas import CATALOG_VERSION, DERIVED, LEDGER, RUNS, TABLES
+
+MARKER = "lake.toml"
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DUCKDB_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.binary(): "BLOB",
+    pa.timestamp("us"): "TIMESTAMP",
+}
+
+
+def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the DuckLake and SQLite extensions, loaded without network."""
+    connection = duckdb.connect(config={"threads": threads} if threads else {})
+    for extension in ("sqlite_scanner", "ducklake"):
+        import_extension(extension, con=connection)
+        connection.execute(f"LOAD {extension}")
+    return connection
+
+
+def quote(text: str) -> str:
+    """A text as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def utc_now() -> datetime:
+    """The time in UTC, without zone, as the lake stores it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        fields = ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind.value_type)
+        return f"STRUCT({fields})[]"
+    return _DUCKDB_TYPES[kind]
+
+
+class Lake:
+    """One lake folder: `lake.toml`, `catalog.sqlite`, `data/` (Parquet), `models/`, `blobs/`.
+
+    Every query sees the newest snapshot. Writing goes through `commit`, which registers Parquet
+    files and ledger rows in one transaction, so a unit is done exactly when its rows are visible.
+    """
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.path = path
+        self._connection = connection
+
+    # ---- opening -------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make an empty lake in `path`; an existing lake is an error.
+
+        Raises:
+            StorageError: the folder already holds a lake, or cannot be written.
+        """
+        path = path.resolve()
+        if (path / MARKER).exists():
+            raise StorageError(f"{path}: is a lake already; choose another folder with --lake DIR")
+        with no_space_is_clear(path):
+            for folder in ("data", "models", "blobs"):
+                (path / folder).mkdir(parents=True, exist_ok=True)
+            (path / "catalog.sqlite").unlink(missing_ok=True)  # of an init that was interrupted
+            lake = cls(path, connect())
+            lake._attach()
+            lake._create_tables()
+            # Written last: its existence means that the lake is whole.
+            _write_whole(path / MARKER, f"catalog_version = {CATALOG_VERSION}\n")
+        return lake
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False, snapshot: int | None = None) -> Self:
+        """Open the lake in `path`, optionally as it was at a snapshot.
+
+        Raises:
+            NotALake: there is no lake.
+            NewerLake: a newer version of Tagwright wrote it.
+            StorageError: there is no such snapshot.
+        """
+        path = path.resolve()
+        try:
+            version = tomllib.loads((path / MARKER).read_text())["catalog_version"]
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotALake(
+                f"{path}: no lake here; run `tagwright init --lake {path}` or name another folder"
+            ) from None
+        except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError):
+            raise StorageError(f"{path / MARKER}: damaged; restore it from a backup") from None
+        if version > CATALOG_VERSION:
+            raise NewerLake(
+                f"{path}: written by a newer Tagwright (catalog version {version}, "
+                f"this one reads up to {CATALOG_VERSION}); upgrade Tagwright"
+            )
+        lake = cls(path, connect())
+        lake._attach(read_only=read_only, snapshot=snapshot)
+        return lake
+
+    def _attach(self, *, read_only: bool = False, snapshot: int | None = None) -> None:
+        options = [f"DATA_PATH {quote(str(self.path / 'data'))}"]
+        # WAL lets readers and the committer work at once; a reader needs no journal setting.
+        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 5000"]
+        options += ["READ_ONLY"] if read_only else []
+        options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
+        target = quote(f"ducklake:sqlite:{self.path / 'catalog.sqlite'}")
+        try:
+            self._connection.execute(f"ATTACH {target} AS lake ({', '.join(options)})")
+            self._connection.execute("USE lake")
+        except duckdb.Error as error:
+            what = f"snapshot {snapshot}" if snapshot is not None else "the catalog"
+            raise StorageError(f"{self.path}: cannot open {what}: {_first_line(error)}") from error
+
+    def _create_tables(self) -> None:
+        views = resources.files("storage").joinpath("views.sql").read_text()
+        self._connection.execute("BEGIN")
+        for table in TABLES.values():
+            columns = ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in table.schema)
+            self._connection.execute(f"CREATE TABLE {table.name} ({columns})")
+        self._connection.execute(
+            "CREATE VIEW current_ledger AS SELECT * FROM ledger "
+            "QUALIFY row_number() OVER (PARTITION BY stage, unit ORDER BY seq DESC) = 1"
+        )
+        for name in DERIVED:
+            self._connection.execute(
+                f"CREATE VIEW current_{name} AS SELECT * FROM {name} "
+                "WHERE work_id IN (SELECT work_id FROM current_ledger)"
+            )
+        self._connection.execute(views)
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Release the catalog."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run a trusted query; `$name` in it is a parameter.
+
+        Raises:
+            BadSQL: DuckDB cannot run it.
+        """
+        try:
+            return self._connection.execute(sql, dict(parameters or {})).to_arrow_table()
+        except duckdb.Error as error:
+            raise BadSQL(f"{_first_line(error)}; in: {' '.join(sql.split())[:200]}") from error
+
+    def scalar(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The single value of a query, or None when it has no row."""
+        table = self.query(sql, parameters)
+        return table.column(0)[0].as_py() if table.num_rows else None
+
+    @property
+    def snapshot_id(self) -> int:
+        """The newest snapshot."""
+        return int(self.scalar("SELECT max(snapshot_id) FROM lake.snapshots()"))
+
+    @property
+    def raw(self) -> duckdb.DuckDBPyConnection:
+        """The connection itself, for `storage.sql`."""
+        return self._connection
+
+    # ---- writing -------------------------------------------------------------------------------
+
+    def stage_file(self, table: str, name: str, rows: pa.Table) -> Path:
+        """Write rows as a Parquet file that `commit` can register; not visible until then.
+
+        The name is derived from the work alone, so a repeated attempt overwrites its own leftovers.
+        """
+        folder = self.path / "data" / "main" / table
+        path = folder / f"{name}.parquet"
+        with no_space_is_clear(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+            rows = rows.select(TABLES[table].schema.names).cast(TABLES[table].schema)
+            # Blobs of float16 do not compress; skipping zstd and dictionaries halves the time.
+            blobs = [f.name for f in rows.schema if pa.types.is_binary(f.type)]
+            plain = [name for name in rows.schema.names if name not in blobs]
+            pq.write_table(
+                rows,
+                path,
+                compression={name: "none" if name in blobs else "zstd" for name in rows.schema.names},
+                use_dictionary=[n for n in plain if not pa.types.is_list(rows.schema.field(n).type)],
+            )
+        return path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lake's write lock: one committer at a time on this file system."""
+        with (self.path / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def commit(
+        self, files: Mapping[str, Sequence[Path]], ledger: Sequence[Mapping[str, Any]], message: str
+    ) -> bool:
+        """Register staged files and their ledger rows in one transaction.
+
+        A ledger row whose work is already the current one of its unit means that somebody else
+        committed it meanwhile; then nothing is written and False returns.
+        """
+        with self.locked(), no_space_is_clear(self.path):
+            works = [row["work_id"] for row in ledger]
+            done = self.scalar(
+                "SELECT count(*) FROM ledger WHERE list_contains($works, work_id)", {"works": works}
+            )
+            if done and files:
+                return False
+            with self._transaction(message):
+                for table, paths in files.items():
+                    for path in paths:
+                        self._connection.execute(
+                            f"CALL ducklake_add_data_files('lake', '{table}', {quote(str(path))})"
+                        )
+                self._insert_ledger(ledger)
+                crash_point(f"{message}:committing")
+        return True
+
+    def record_run(self, row: Mapping[str, Any]) -> None:
+        """Append a row about a run's start or end."""
+        rows = pa.Table.from_pylist([{**row, "at": utc_now()}], schema=RUNS.schema)
+        with self.locked(), no_space_is_clear(self.path), self._transaction("run"):
+            self._append("runs", rows)
+
+    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]]) -> None:
+        newest = int(self.scalar("SELECT coalesce(max(seq), 0) FROM ledger"))
+        now = utc_now()
+        rows = [
+            {**row, "seq": newest + position + 1, "committed_at": now}
+            for position, row in enumerate(ledger)
+        ]
+        self._append("ledger", pa.Table.from_pylist(rows, schema=LEDGER.schema))
+
+    def _append(self, table: str, rows: pa.Table) -> None:
+        self._connection.register("new_rows", rows)
+        try:
+            self._connection.execute(f"INSERT INTO {table} SELECT * FROM new_rows")
+        finally:
+            self._connection.unregister("new_rows")
+
+    @contextmanager
+    def _transaction(self, message: str) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+            self._connection.execute(
+                f"CALL lake.set_commit_message('tagwright', {quote(message)})"
+            )
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # The transaction may already be gone when COMMIT itself failed.
+            try:
+                self._connection.execute("ROLLBACK")
+            except duckdb.TransactionException:
+                pass
+            raise
+
+
+@contextmanager
+def no_space_is_clear(path: Path) -> Iterator[None]:
+    """Turn 'no space left', whoever says it, into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise _disk_full(path) from error
+        raise
+    except duckdb.Error as error:
+        text = str(error).lower()
+        if any(os.strerror(number).lower() in text for number in _NO_SPACE) or "disk is full" in text:
+            raise _disk_full(path) from error
+        raise StorageError(f"{path}: {_first_line(error)}") from error
+
+
+def _disk_full(path: Path) -> DiskFull:
+    return DiskFull(
+        f"{path}: no disk space left; nothing half-written is visible: free some space and run again"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
