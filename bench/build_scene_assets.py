@@ -31,6 +31,9 @@ QUALITY = 82
 CHARTED = {"noto": "noto", "twemoji": "twemoji", "fluent-flat": "fluent-emoji-flat"}
 NAMED = {"noto-v1": "noto-v1", "emojione": "emojione"}
 
+# Pictures that show something else as well or instead: a rider, a desktop computer.
+SKIPPED = {("emojione", "1f3cd"), ("noto-v1", "1f4bb")}
+
 Draw = Callable[[str], bytes | None]
 
 
@@ -113,14 +116,17 @@ def main() -> None:
         style: package(source, f"iconify-json-{name}") for style, name in (CHARTED | NAMED).items()
     }
     chars = {
-        style: json.loads((folders[style if style in CHARTED else "noto"] / "chars.json").read_text())
+        style: json.loads(
+            (folders[style if style in CHARTED else "noto"] / "chars.json").read_text()
+        )
         for style in folders
     }
     draws = {style: icon_set(folders[style], chars[style]) for style in folders}
     draws["fluent-3d"] = bitmap_set(package(source, "lobehub-fluent-emoji-3d"))
     index = {}
     for style, draw in draws.items():
-        index[style] = build_sheet(draw, codes, SCENES / "assets" / f"{style}.webp")
+        wanted = [code for code in codes if (style, code) not in SKIPPED]
+        index[style] = build_sheet(draw, wanted, SCENES / "assets" / f"{style}.webp")
         print(f"{style}: {len(index[style])} of {len(codes)}")
     text = json.dumps(index, separators=(",", ":")).replace("},", "},\n")
     (SCENES / "assets" / "index.json").write_text(text + "\n", encoding="utf-8")

@@ -145,6 +145,30 @@ class Runner:
             for start in range(0, len(todo), stage.group)
         ]  # fmt: skip
 
+    def outlook(self) -> list[dict[str, Any]]:
+        """For each stage what it does and how much is left; changes nothing.
+
+        A stage behind one that has work left may turn out to have more.
+        """
+        rows = []
+        for name, kind in CYCLE.items():
+            stage = kind(self.config, self.cycle)
+            fingerprint, units = self.fingerprint(name), self.units(stage)
+            current = self._current(name) if stage.pinned else None
+            if current and current["fingerprint"] == fingerprint:
+                left = 0
+            else:
+                works = self.lake.query(
+                    "SELECT DISTINCT work_id FROM ledger WHERE stage = $stage", {"stage": name}
+                )
+                done = set(works.column(0).to_pylist())
+                left = sum(work_id(name, unit, fingerprint) not in done for unit in units)
+            rows.append(
+                {"stage": name, "does": stage.doc, "per": stage.unit, "units": len(units),
+                 "to do": left, "writes": ", ".join(stage.writes)}
+            )  # fmt: skip
+        return rows
+
     def run_jobs(self, jobs: Sequence[Job], command: str) -> int:
         """Run some jobs as a run of their own: what a Prefect task does."""
         with self._recorded(command):

@@ -200,13 +200,12 @@ _ALL = (
     ),
     _table(
         "thresholds",
-        "per tag and fold: the score from which a tag is generated, and from which it is doubted",
+        "per tag and fold: the score from which an image is given the tag",
         ("label_version", "fold", "tag_id"),
         label_version=STR,
         fold=I32,
         tag_id=I32,
         generate=F32,
-        recognise=F32,
         positives=I32,
     ),
     _table(

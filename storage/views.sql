@@ -15,14 +15,16 @@ SELECT m.image_id, i.split, s.tag_id,
        CAST(NULL AS FLOAT) AS score,
        m.caption_id, m.surface, m.start, m."end",
        c.model_digest,
-       CASE m.source WHEN 'original' THEN 0 ELSE 1 END AS depth
+       CASE m.source WHEN 'original' THEN 0 ELSE 1 END AS depth,
+       m.shard_id
 FROM current_mentions m
 JOIN current_label_surfaces s ON s.surface = m.surface AND s.kind = m.kind
 JOIN current_captions c ON c.caption_id = m.caption_id
 JOIN current_images i ON i.image_id = m.image_id
 WHERE s.tag_id IS NOT NULL
 UNION ALL
-SELECT t.image_id, i.split, t.tag_id, 'tagger', t.score, NULL, NULL, NULL, NULL, t.model_digest, 1
+SELECT t.image_id, i.split, t.tag_id, 'tagger', t.score, NULL, NULL, NULL, NULL, t.model_digest, 1,
+       t.shard_id
 FROM current_tag_scores t
 JOIN current_thresholds h
   ON h.label_version = t.label_version AND h.fold = t.fold AND h.tag_id = t.tag_id

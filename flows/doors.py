@@ -1,0 +1,20 @@
+"""What every door of Tagwright sets before anything else is imported: no telemetry, calm threads."""
+
+from __future__ import annotations
+
+import os
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Spinning OpenMP threads make oversubscribed machines ten times slower.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+for name, value in QUIET.items():
+    os.environ.setdefault(name, value)

@@ -1,0 +1,23 @@
+"""Captions from a file or standard input, in batches of constant memory."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+BATCH = 1000
+
+
+def caption_lines(file: str) -> Iterator[list[str]]:
+    """Batches of lines without their line ends; only a newline ends a line.
+
+    Bytes that are not UTF-8 become replacement characters: one caption in, one line out, always.
+    """
+    source = sys.stdin.buffer if file == "-" else Path(file).open("rb")
+    with io.TextIOWrapper(source, encoding="utf-8", errors="replace", newline="\n") as stream:
+        lines = (line.rstrip("\r\n") for line in stream)
+        while batch := list(islice(lines, BATCH)):
+            yield batch

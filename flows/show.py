@@ -1,0 +1,131 @@
+"""How results are printed: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+
+def _console() -> Console:
+    # A pipe has no width of its own; cells must not be cut there.
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1 else f"{value:.2f}"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, list):
+        return ", ".join(_cell(v) for v in value)
+    return str(value)
+
+
+def _draw(rows: Sequence[dict[str, Any]], names: Sequence[str], title: str | None = None) -> None:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in names:
+        numeric = any(isinstance(r[name], int | float) for r in rows[:20])
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in names))
+    _console().print(table)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: _jsonable(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(v) for v in value]
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON document; NaN becomes null, bytes become hex, dates become text."""
+    print(json.dumps(_jsonable(value), default=str, ensure_ascii=False, indent=2))
+
+
+def print_table(rows: pa.Table, format: str) -> None:
+    """Query results as a table, CSV, JSON or Parquet on standard output."""
+    if format == "json":
+        print_json(rows.to_pylist())
+    elif format == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(rows.schema.names)
+        writer.writerows([list(row.values()) for row in rows.to_pylist()])
+    elif format == "parquet":
+        import pyarrow.parquet as pq
+
+        pq.write_table(rows, sys.stdout.buffer)
+    else:
+        _draw(rows.to_pylist(), rows.schema.names)
+
+
+def print_status(status: dict[str, Any], as_json: bool) -> None:
+    """The lake at a glance."""
+    if as_json:
+        print_json(status)
+        return
+    totals = {k: v for k, v in status.items() if k not in ("stages", "runs", "in_service")}
+    for name, value in totals.items():
+        print(f"{name.replace('_', ' '):<20} {value}")
+    if status["stages"]:
+        _draw(status["stages"], list(status["stages"][0]), "stages")
+    if status["runs"]:
+        _draw(status["runs"], list(status["runs"][0]), "newest runs")
+    service = status["in_service"]
+    print(f"in service: {service['model_digest']} ({service['reason']})" if service else "")
+
+
+def print_why(why: dict[str, Any], as_json: bool) -> None:
+    """The chain of evidence of a tag."""
+    if as_json:
+        print_json(why)
+        return
+    print(f"image {why['image']['name']} ({why['image']['image_id'][:12]})")
+    for tag in why["tags"]:
+        print(f"\n{tag['name']} ({tag['kind']}, tag {tag['tag_id']}): {tag['state']}")
+        for part in ("evidence", "regions", "verdicts"):
+            if tag[part]:
+                _draw(tag[part], list(tag[part][0]), part)
+
+
+def print_plan(stages: list[dict[str, Any]], as_json: bool) -> None:
+    """Stages with what is left to do."""
+    if as_json:
+        print_json(stages)
+    else:
+        _draw(stages, list(stages[0]))
+
+
+def print_demo(result: dict[str, Any], as_json: bool) -> None:
+    """The demo's before/after table and where the report is."""
+    if as_json:
+        print_json(result)
+        return
+    _draw(result["steps"], list(result["steps"][0]), result["title"])
+    print(f"report: {result['report']}")
+
+
+def print_bench(result: dict[str, Any], as_json: bool) -> None:
+    """A benchmark's tables."""
+    if as_json:
+        print_json(result)
+        return
+    for title, rows in result["tables"].items():
+        _draw(rows, list(rows[0]), title)
+    for line in result.get("notes", []):
+        print(line)

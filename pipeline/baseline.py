@@ -1,0 +1,162 @@
+"""Baseline: taggers and captioners trained on tags parsed from captions, one per held-out fold.
+
+A model never judges what it was fitted on, so each fold has a tagger and a captioner that have not
+seen it; one more tagger sees all of them and is what a retrained one must beat.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from model.text import TextEncoder
+from model.train import train_captioner, train_tagger
+from pipeline.config import BaselineConfig
+from pipeline.dataset import (
+    CAPTION_TAGS,
+    LABELS,
+    TRAIN_FEATURES,
+    Images,
+    Vocabulary,
+    captions_by_image,
+    images_of,
+    learnable,
+    multi_hot,
+    tags_of_row,
+    vocabulary_of,
+)
+from pipeline.columns import Floats
+from pipeline.errors import PlanError
+from pipeline.fingerprint import digest
+from pipeline.models import TrainedBy, model_rows, save_model
+from pipeline.stage import Batch, Context, Counts, Result, Stage
+from storage.lake import Lake
+
+_EARLIER = """
+    SELECT publication_id, snapshot_id FROM publications WHERE cycle < $cycle
+    ORDER BY cycle DESC, published_at DESC LIMIT 1
+"""
+_TAGS_OF_PUBLICATION = "SELECT image_id, tag_id FROM tags WHERE split = 'train'"
+
+
+class TrainBaseline(Stage):
+    """Trains on caption tags in the first cycle, on the last publication's tags later."""
+
+    name = "baseline"
+    doc = "caption tags -> taggers and captioners, cross-fitted"
+    unit = "corpus"
+    pinned = True
+    reads = ("features", "images", "mentions", "captions", "labels", "label_surfaces")
+    writes = ("models",)
+    inputs: ClassVar = {
+        "features": TRAIN_FEATURES,
+        "tags": CAPTION_TAGS,
+        "labels": LABELS,
+        "captions": "SELECT image_id, text FROM current_captions WHERE source = 'original' "
+        "ORDER BY caption_id",
+        "encoder": "SELECT DISTINCT encoder FROM current_features",
+    }
+    sections = ("baseline",)
+
+    def identity(self) -> dict[str, Any]:
+        """A later cycle trains anew."""
+        return {"cycle": self.cycle, "text": TextEncoder().digest}
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """Models of role fold, captioner and baseline."""
+        config = self.config.baseline
+        images = images_of(batch["features"])
+        tags, publication = _targets_source(batch, context)
+        vocabulary = vocabulary_of(batch["labels"])
+        targets = multi_hot(images, vocabulary, tags)
+        keep = learnable(targets, config.min_images)
+        if not keep.any():
+            raise PlanError(
+                f"baseline: no tag has {config.min_images} training images "
+                f"({len(images.ids)} images in all); ingest more or lower baseline.min_images"
+            )
+        vocabulary, targets = vocabulary.subset(keep), targets[:, keep]
+        encoder = batch["encoder"].column(0)[0].as_py()
+        trainer = _Trainer(config, self.config.seed, vocabulary, encoder, publication, context)
+        rows = trainer.train(images, targets, batch["captions"])
+        artifact = digest([row["model_digest"] for row in rows])
+        counts = Counts(len(images.ids), len(images.ids))
+        return Result({"models": model_rows(rows)}, {batch.unit: counts}, artifact)
+
+
+class _Trainer:
+    """Trains the models of one baseline."""
+
+    def __init__(
+        self, config: BaselineConfig, seed: int, vocabulary: Vocabulary, encoder: str,
+        publication: str | None, context: Context,
+    ) -> None:  # fmt: skip
+        self.config, self.seed, self.context = config, seed, context
+        self.vocabulary, self.encoder, self.publication = vocabulary, encoder, publication
+        self.queries = TextEncoder().label_queries(vocabulary.names)
+
+    def train(
+        self, images: Images, targets: Floats, captions: pa.Table
+    ) -> list[dict[str, Any]]:
+        """One row per model."""
+        folds = images.folds(self.config.folds)
+        rows = []
+        for fold in [*range(self.config.folds), -1]:
+            seen = folds != fold
+            if not seen.any() or targets[seen].sum() == 0:
+                continue
+            part = Images(
+                [i for i, s in zip(images.ids, seen, strict=True) if s],
+                images.fold_keys[seen],
+                images.features[seen],
+            )
+            rows.append(self._tagger(part, targets[seen], fold))
+            if fold >= 0:
+                rows.append(self._captioner(part, targets[seen], captions, fold))
+        return [row for row in rows if row]
+
+    def _tagger(self, images: Images, targets: Floats, fold: int) -> dict[str, Any]:
+        words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
+        tagger = train_tagger(
+            images.features, targets, self.queries, self.config.tagger, seed=self.seed,
+            threads=self.config.threads, progress=lambda *p: self.context.progress(*p[:2], words),
+        )  # fmt: skip
+        return self._save(tagger, "fold" if fold >= 0 else "baseline", fold)
+
+    def _captioner(
+        self, images: Images, targets: Floats, captions: pa.Table, fold: int
+    ) -> dict[str, Any]:
+        rows, texts = captions_by_image(captions, images)
+        if not texts:
+            return {}
+        words = f"captioner without fold {fold + 1}"
+        captioner = train_captioner(
+            images.features, tags_of_row(targets), rows, texts, self.queries,
+            self.config.captioner, seed=self.seed, threads=self.config.threads,
+            progress=lambda *p: self.context.progress(*p[:2], words),
+        )  # fmt: skip
+        return self._save(captioner, "captioner", fold)
+
+    def _save(self, model: Any, role: str, fold: int) -> dict[str, Any]:
+        by = TrainedBy(
+            role, fold, self.encoder, self.config.model_dump(mode="json"), self.seed,
+            publication=self.publication,
+        )  # fmt: skip
+        return save_model(model, self.vocabulary, by, self.context)
+
+
+def _targets_source(batch: Batch, context: Context) -> tuple[pa.Table, str | None]:
+    """The tags to train on, and the publication they come from (None in the first cycle)."""
+    earlier = context.query(_EARLIER, {"cycle": context.cycle}).to_pylist()
+    if not earlier:
+        return batch["tags"], None
+    newest = earlier[0]
+    with Lake.open(context.lake, read_only=True, snapshot=newest["snapshot_id"]) as lake:
+        return lake.query(_TAGS_OF_PUBLICATION), newest["publication_id"]
+
+
+def mean_tag_count(targets: Floats) -> int:
+    """Tags of an image on average: how many guide its generated caption."""
+    return max(1, round(float(np.mean(targets.sum(axis=1)))))

@@ -1,0 +1,93 @@
+"""Calibrate: per-tag thresholds from held-out scores, each fold's from the other folds.
+
+`generate` is the score from which an untagged image gets the tag: the lowest at which the wanted
+precision against captions is reached. Captions are incomplete, so the true precision is higher.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from model.metrics import precision_thresholds
+from pipeline.columns import Floats, constant, table_of
+from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
+from pipeline.fingerprint import digest
+from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+HELD_OUT_SCORES = """
+    SELECT s.image_id, i.fold_key, s.tag_id, s.score
+    FROM current_tag_scores s JOIN current_images i USING (image_id)
+    JOIN current_labels l USING (label_version, tag_id)
+    WHERE i.split = 'train' ORDER BY s.image_id, s.tag_id
+"""
+
+
+class Calibrate(Stage):
+    """Thresholds are data: a view applies them."""
+
+    name = "calibrate"
+    doc = "held-out scores -> thresholds per tag and fold"
+    unit = "corpus"
+    pinned = True
+    reads = ("tag_scores", "mentions", "images", "labels", "label_surfaces", "models")
+    writes = ("thresholds",)
+    inputs: ClassVar = {"scores": HELD_OUT_SCORES, "tags": CAPTION_TAGS, "labels": LABELS}
+    sections = ("calibrate",)
+
+    def identity(self) -> dict[str, Any]:
+        """Folds decide whose scores set whose thresholds."""
+        return {"folds": self.config.baseline.folds}
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """One row per fold and learned tag."""
+        images, vocabulary, scores = dense_scores(batch["scores"], batch["labels"])
+        targets = multi_hot(images, vocabulary, batch["tags"])
+        folds = images.folds(self.config.baseline.folds)
+        tables = []
+        for fold in range(self.config.baseline.folds):
+            others = folds != fold
+            if not others.any() or not len(vocabulary):
+                continue
+            generate = precision_thresholds(
+                scores[others], targets[others], self.config.calibrate.precision
+            )
+            tables.append(_rows(vocabulary, fold, generate, targets[others]))
+        empty = table_of("thresholds", [])
+        table = pa.concat_tables(tables) if tables else empty
+        counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
+        return Result({"thresholds": table}, {batch.unit: counts}, digest(table.to_pydict()))
+
+
+def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary, Floats]:
+    """Held-out scores as (N, L), for the tags that have any; scores not kept count as 0."""
+    per_image = scores.group_by(["image_id", "fold_key"], use_threads=False).aggregate([])
+    images = Images(
+        per_image.column("image_id").to_pylist(),
+        per_image.column("fold_key").to_numpy(),
+        np.zeros((per_image.num_rows, 0, 0), np.float16),
+    )
+    vocabulary = vocabulary_of(labels)
+    known = np.isin(np.array(vocabulary.tag_ids), scores.column("tag_id").to_numpy())
+    vocabulary = vocabulary.subset(known)
+    dense = np.zeros((len(images.ids), len(vocabulary)), np.float32)
+    rows = images.rows_of(scores.column("image_id"))
+    dense[rows, vocabulary.columns_of(scores.column("tag_id"))] = scores.column("score").to_numpy()
+    return images, vocabulary, dense
+
+
+def _rows(vocabulary: Vocabulary, fold: int, generate: Floats, targets: Floats) -> pa.Table:
+    count = len(vocabulary)
+    return table_of(
+        "thresholds",
+        {
+            "label_version": constant(vocabulary.version, count, pa.string()),
+            "fold": constant(fold, count, pa.int32()),
+            "tag_id": np.array(vocabulary.tag_ids, np.int32),
+            "generate": generate.astype(np.float32),
+            "positives": targets.sum(axis=0).astype(np.int32),
+        },
+    )
+

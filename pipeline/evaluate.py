@@ -1,0 +1,104 @@
+"""Evaluate: every tagger of the cycle on the frozen evaluation split.
+
+The truth is what `truth` holds of an image (planted, or said by a person); an image without such
+rows counts by the tags of its human captions, a lower bound of the truth. No evaluation image is
+ever trained on, nor given a pseudo-label.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from model.metrics import evaluate_scores
+from pipeline.columns import Floats, table_of
+from pipeline.dataset import EVAL_FEATURES, LABELS, images_of, multi_hot, vocabulary_of
+from pipeline.fingerprint import digest
+from pipeline.models import load_taggers
+from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+TRUTH = """
+    WITH named AS (
+        SELECT t.image_id, s.tag_id FROM current_truth t
+        JOIN current_label_surfaces s ON s.surface = t.name AND s.kind = t.kind
+        WHERE s.tag_id IS NOT NULL
+    )
+    SELECT DISTINCT image_id, tag_id FROM named
+    UNION
+    SELECT image_id, tag_id FROM candidate_tags
+    WHERE in_caption AND image_id NOT IN (SELECT image_id FROM current_truth)
+"""
+ROLES = ("baseline", "retrained", "fine-tuned")
+
+
+class Evaluate(Stage):
+    """Compares models over the tags that all of them know and the split shows."""
+
+    name = "evaluate"
+    doc = "taggers x evaluation split -> metrics"
+    unit = "corpus"
+    pinned = True
+    reads = ("models", "features", "images", "truth", "mentions", "labels", "label_surfaces")
+    writes = ("metrics",)
+    inputs: ClassVar = {"features": EVAL_FEATURES, "truth": TRUTH, "labels": LABELS}
+    sections = ()
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """Metrics per model, over all tags, per kind and per tag."""
+        images = images_of(batch["features"])
+        everything = vocabulary_of(batch["labels"])
+        truth = multi_hot(images, everything, batch["truth"])
+        taggers = {
+            role: found[-1]
+            for role in ROLES
+            if (found := _load(context, role))
+        }
+        common = set.intersection(*(set(t.vocabulary.tag_ids) for t in taggers.values()))
+        columns = np.array([i for i, t in enumerate(everything.tag_ids) if t in common], np.int64)
+        shared = everything.subset(np.isin(np.arange(len(everything)), columns))
+        rows: list[dict[str, Any]] = []
+        for role, tagger in taggers.items():
+            if not len(images.ids):
+                break
+            scores = tagger.tagger.score(images.features)
+            own = tagger.vocabulary.columns_of(pa.array(shared.tag_ids, pa.int32()))
+            of_model = {"subject": tagger.digest, "role": role, "split": "eval"}
+            rows += metric_rows(of_model, scores[:, own], truth[:, columns], shared.tag_ids, shared.kinds)
+        table = table_of("metrics", rows)
+        counts = Counts(len(images.ids), len(images.ids))
+        return Result({"metrics": table}, {batch.unit: counts}, digest(table.to_pydict()))
+
+
+def _load(context: Context, role: str) -> dict[int, Any]:
+    have = context.query("SELECT DISTINCT role FROM current_models").column(0).to_pylist()
+    return load_taggers(context, role) if role in have else {}
+
+
+def metric_rows(
+    of_model: dict[str, Any], scores: Floats, truth: Floats, tag_ids: tuple[int, ...],
+    kinds: tuple[str, ...],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Rows of `metrics` for scores and truth of (N, L)."""
+    rows = []
+    for kind in ("all", *sorted(set(kinds))):
+        chosen = np.array([kind in ("all", k) for k in kinds])
+        found = evaluate_scores(scores[:, chosen], truth[:, chosen])
+        rows += [
+            of_model
+            | {"name": name, "kind": kind, "tag_id": None, "value": value,
+               "support": int(truth[:, chosen].sum())}
+            for name, value in found.overall.items()
+        ]  # fmt: skip
+        if kind == "all":
+            rows += [
+                of_model
+                | {"name": "AP", "kind": k, "tag_id": tag_id, "value": float(ap),
+                   "support": int(support)}
+                for tag_id, k, ap, support in zip(
+                    tag_ids, kinds, found.per_class, truth.sum(axis=0), strict=True
+                )
+                if not np.isnan(ap)
+            ]  # fmt: skip
+    return rows

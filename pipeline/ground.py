@@ -1,0 +1,175 @@
+"""Ground: each image's own candidate tags become regions with boxes and features.
+
+The detector is asked only for tags that the image may have, and so is a model that has not seen
+the image's fold. A tag without a region is kept and reported as ungrounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from model.detectors import make_detector
+from model.regions import pool_regions, region_logits
+from pipeline.columns import Floats, blobs_of, constant, table_of
+from pipeline.dataset import Images, Ints, columns_by_row, images_of
+from pipeline.fingerprint import digest
+from pipeline.models import FoldTagger, load_taggers
+from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Detections of some images: parallel arrays, boxes xyxy in pixels."""
+
+    rows: Ints
+    columns: Ints
+    boxes: Floats
+    scores: Floats
+
+
+class Ground(Stage):
+    """Finds regions for the evidence that a shard brings, also about images of other shards."""
+
+    name = "ground"
+    doc = "candidate tags -> regions with boxes and features"
+    reads = (
+        "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",
+        "labels", "label_surfaces",
+    )  # fmt: skip
+    writes = ("regions", "region_features", "verdicts")
+    inputs: ClassVar = {
+        "candidates": "SELECT DISTINCT image_id, tag_id FROM tag_evidence "
+        "WHERE split = 'train' AND list_contains($units, shard_id) ORDER BY image_id, tag_id",
+        "features": "SELECT f.image_id, i.fold_key, i.width, i.height, f.positions, f.channels, "
+        "f.map FROM current_features f JOIN current_images i USING (image_id) "
+        "WHERE i.split = 'train' AND image_id IN (SELECT image_id FROM tag_evidence "
+        "WHERE list_contains($units, shard_id)) ORDER BY f.image_id",
+        "labels": "SELECT DISTINCT label_version FROM current_labels",
+    }
+    sections = ("ground",)
+
+    def identity(self) -> dict[str, Any]:
+        """Folds decide who judges whom."""
+        return {"folds": self.config.baseline.folds}
+
+    def setup(self, context: Context) -> None:
+        """Load the fold models and their detectors."""
+        self.taggers = load_taggers(context, "fold")
+        name = self.config.ground.detector
+        self.detectors = {f: make_detector(name, t.tagger) for f, t in self.taggers.items()}
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """Regions of all candidates, and verdicts for those that have none."""
+        images, candidates = images_of(batch["features"]), batch["candidates"]
+        folds = images.folds(self.config.baseline.folds)
+        sizes = np.stack(
+            [batch["features"].column(side).to_numpy() for side in ("width", "height")], axis=1
+        )
+        regions, features = [table_of("regions", [])], [table_of("region_features", [])]
+        for fold in sorted(set(folds.tolist()) & set(self.taggers)):
+            rows = np.flatnonzero(folds == fold)
+            part = Images(
+                [images.ids[r] for r in rows], images.fold_keys[rows], images.features[rows]
+            )
+            found = self._detect(part, sizes[rows], fold, candidates)
+            if len(found.rows):
+                table, pooled = self._tables(part, sizes[rows], fold, found)
+                regions.append(table)
+                features.append(pooled)
+        table = pa.concat_tables(regions)
+        ungrounded = _ungrounded(candidates, table, batch["labels"])
+        grounded = table.select(["image_id", "tag_id"]).group_by(["image_id", "tag_id"])
+        kept = grounded.aggregate([]).num_rows + ungrounded.num_rows
+        rows_out = {
+            "regions": table, "region_features": pa.concat_tables(features), "verdicts": ungrounded
+        }  # fmt: skip
+        return Result(rows_out, {batch.unit: Counts(candidates.num_rows, kept)})
+
+    def _detect(self, part: Images, sizes: Ints, fold: int, candidates: pa.Table) -> _Found:
+        vocabulary = self.taggers[fold].vocabulary
+        own = columns_by_row(
+            part.rows_of(candidates.column("image_id")),
+            vocabulary.columns_of(candidates.column("tag_id")),
+            len(part.ids),
+        )
+        shapes = [(int(w), int(h)) for w, h in sizes]
+        detections = self.detectors[fold].detect(part.features, own, shapes)
+        flat = [(row, found) for row, of_image in enumerate(detections) for found in of_image]
+        return _Found(
+            np.array([row for row, _ in flat], np.int64),
+            np.array([found.label for _, found in flat], np.int64),
+            np.array([found.box for _, found in flat], np.float32).reshape(-1, 4),
+            np.array([found.score for _, found in flat], np.float32),
+        )
+
+    def _tables(
+        self, part: Images, sizes: Ints, fold: int, found: _Found
+    ) -> tuple[pa.Table, pa.Table]:
+        judge = self.taggers[fold]
+        relative = found.boxes / np.tile(sizes[found.rows], 2).astype(np.float32)
+        scores = region_logits(judge.tagger, part.features, found.rows, relative)
+        other, other_score = _strongest_other(scores, found.columns, judge)
+        tag_ids = np.array(judge.vocabulary.tag_ids, np.int32)
+        count = len(found.rows)
+        image_ids = pa.array(part.ids, pa.string()).take(pa.array(found.rows))
+        columns: dict[str, Any] = {
+            "image_id": image_ids,
+            "label_version": constant(judge.vocabulary.version, count, pa.string()),
+            "tag_id": tag_ids[found.columns],
+            "score": found.scores,
+            "detector": constant(self.config.ground.detector, count, pa.string()),
+            "fold": constant(fold, count, pa.int32()),
+            "tag_score": scores[np.arange(count), found.columns],
+            "other_tag_id": tag_ids[other],
+            "other_score": other_score,
+        }
+        columns |= {name: found.boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
+        columns["region_id"] = [
+            digest([image, int(tag), judge.digest, [round(float(edge), 2) for edge in box]])
+            for image, tag, box in zip(
+                image_ids.to_pylist(), columns["tag_id"], found.boxes, strict=True
+            )
+        ]
+        pooled = pool_regions(part.features, found.rows, relative)
+        columns["feature"] = blobs_of(pooled.astype(np.float16))
+        return table_of("regions", columns), table_of("region_features", columns)
+
+
+def _strongest_other(scores: Floats, own: Ints, judge: FoldTagger) -> tuple[Ints, Floats]:
+    """For each region the best-scored other tag of the same kind as its own: a likely confusion."""
+    kinds = np.array(judge.vocabulary.kinds)
+    rivals = np.where(kinds[own][:, None] == kinds[None, :], scores, -1.0)
+    rows = np.arange(len(own))
+    rivals[rows, own] = -1.0
+    best = rivals.argmax(axis=1)
+    # A tag that is the only one of its kind has no rival; it is its own.
+    best = np.where(rivals[rows, best] < 0, own, best)
+    return best, scores[rows, best].astype(np.float32)
+
+
+def _ungrounded(candidates: pa.Table, regions: pa.Table, labels: pa.Table) -> pa.Table:
+    missing = candidates.join(
+        regions.select(["image_id", "tag_id"]), ["image_id", "tag_id"], join_type="left anti",
+        use_threads=False,
+    ).sort_by([("image_id", "ascending"), ("tag_id", "ascending")])  # fmt: skip
+    count = missing.num_rows
+    version = labels.column(0)[0].as_py() if labels.num_rows else None
+    nothing = [None] * count
+    return table_of(
+        "verdicts",
+        {
+            "image_id": missing.column("image_id").combine_chunks(),
+            "label_version": constant(version, count, pa.string()),
+            "tag_id": missing.column("tag_id").combine_chunks(),
+            "rule": constant("ungrounded", count, pa.string()),
+            "verdict": constant("keep", count, pa.string()),
+            "score": nothing,
+            "threshold": nothing,
+            "reason": constant("the detector found no region", count, pa.string()),
+            "region_id": nothing,
+        },
+    )

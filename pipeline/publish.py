@@ -1,0 +1,67 @@
+"""Publish: check that nothing was lost, then name the snapshot that training may read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from pipeline.columns import table_of
+from pipeline.errors import ImbalanceError
+from pipeline.fingerprint import digest
+from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+
+class Publish(Stage):
+    """One publication per state of the evidence and the verdicts."""
+
+    name = "publish"
+    doc = "balance check -> one snapshot"
+    unit = "corpus"
+    reads = (
+        "images", "captions", "mentions", "labels", "label_surfaces", "tag_scores", "thresholds",
+        "regions", "verdicts",
+    )  # fmt: skip
+    writes = ("publications",)
+    inputs: ClassVar = {
+        "balance": "SELECT stage, shard_id, balance FROM shard_balance WHERE balance <> 0",
+        "totals": """
+            SELECT (SELECT count(*) FROM candidate_tags WHERE split = 'train') AS candidates,
+                   (SELECT count(*) FROM tags WHERE split = 'train') AS tags,
+                   (SELECT count(*) FROM tag_evidence WHERE split = 'train') AS evidence,
+                   (SELECT count(DISTINCT image_id) FROM tags WHERE split = 'train') AS images,
+                   (SELECT count(DISTINCT (v.image_id, v.tag_id)) FROM current_verdicts v
+                    JOIN candidate_tags c ON c.image_id = v.image_id AND c.tag_id = v.tag_id
+                    JOIN current_labels l ON l.label_version = v.label_version
+                     AND l.tag_id = v.tag_id
+                    WHERE v.verdict = 'drop' AND c.split = 'train') AS dropped,
+                   (SELECT max(label_version) FROM current_labels) AS label_version,
+                   (SELECT max(snapshot_id) FROM lake.snapshots()) AS snapshot_id
+        """,
+        "works": "SELECT work_id FROM current_ledger WHERE stage NOT IN "
+        "('publish', 'retrain', 'evaluate', 'gate') ORDER BY work_id",
+    }
+    sections = ()
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """The publication, or an error that says where rows are missing.
+
+        Raises:
+            ImbalanceError: in != kept + dropped + rejected somewhere.
+        """
+        for row in batch["balance"].slice(0, 1).to_pylist():
+            raise ImbalanceError(
+                f"publish: {row['stage']} of {row['shard_id']} is out of balance by "
+                f"{row['balance']}; see `tagwright sql \"SELECT * FROM shard_balance\"`"
+            )
+        (totals,) = batch["totals"].to_pylist()
+        counts = Counts(totals["candidates"], totals["tags"], totals["dropped"])
+        publication = digest([context.cycle, batch["works"].column(0).to_pylist()])
+        row = {
+            "publication_id": publication, "cycle": context.cycle,
+            "snapshot_id": totals["snapshot_id"], "label_version": totals["label_version"],
+            "images": totals["images"], "tags": totals["tags"], "evidence": totals["evidence"],
+            "dropped": totals["dropped"],
+            "published_at": datetime.now(UTC).replace(tzinfo=None),
+        }  # fmt: skip
+        rows = {"publications": table_of("publications", [row])}
+        return Result(rows, {batch.unit: counts}, publication)

@@ -1,0 +1,73 @@
+"""What a cleaning rule sees of one tag, and what it says about each image that has the tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.columns import Floats
+from pipeline.config import CleanConfig
+from pipeline.dataset import Ints
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TagEvidence:
+    """One tag over all images that carry it and have a region of it.
+
+    `of_image` (R,) is the image row of each region; `features` (R, D); `region_scores` (R,) is the
+    tagger's score of the tag in the region alone, `other_scores` (R,) that of the strongest other
+    tag of its kind, named in `other_names`. `image_scores` (M,) are held-out scores of the whole
+    images, `absent_scores` (A,) those of images that do not carry the tag. All scores come from
+    models that have not seen the image.
+    """
+
+    name: str
+    kind: str
+    image_ids: list[str]
+    in_caption: Bools
+    image_scores: Floats
+    absent_scores: Floats
+    of_image: Ints
+    region_ids: list[str]
+    features: Floats
+    region_scores: Floats
+    other_scores: Floats
+    other_names: list[str]
+
+    @property
+    def images(self) -> int:
+        """Images that carry the tag and have a region of it."""
+        return len(self.image_ids)
+
+    def best_region(self, values: Floats) -> tuple[Floats, Ints]:
+        """The highest value (M,) over each image's regions, and which region (M,) has it."""
+        order = np.lexsort((-values, self.of_image))
+        first = np.searchsorted(self.of_image[order], np.arange(self.images))
+        best = order[first]
+        return values[best], best
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a rule says of one image's tag; `region` is the row of the region it looked at."""
+
+    verdict: Literal["keep", "drop"]
+    score: float
+    threshold: float
+    reason: str
+    region: int
+
+
+Rule = Callable[[TagEvidence, CleanConfig, int], list[Opinion]]
+"""(evidence of a tag, config, seed) -> one opinion per image, in the order of `image_ids`."""
+
+
+def left_alone(evidence: TagEvidence, regions: Ints, why: str) -> list[Opinion]:
+    """Keep all, because the tag is too rare to be judged."""
+    return [Opinion("keep", float("nan"), float("nan"), why, int(r)) for r in regions]

@@ -1,0 +1,74 @@
+"""K-Means++ outliers: a region far from its own centre does not show what its tag says.
+
+Regions of a tag are clustered (RAM, section 3.3; the number of clusters, the feature space and the
+meaning of 'outlier 10 %' are ours, docs/architecture.md). A tag is dropped only when all regions
+of it in the image are outliers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from pipeline.columns import Floats
+from pipeline.config import CleanConfig
+from pipeline.rules.base import Opinion, TagEvidence, left_alone
+from pipeline.rules.noise import p_values, wrong_share
+
+PAPER_SHARE = 0.1
+REGIONS_PER_CLUSTER = 25
+MAX_CLUSTERS = 8
+
+
+def clusters_for(regions: int) -> int:
+    """One cluster per 25 regions, 8 at most: enough for the looks of a thing, few for its noise."""
+    return int(np.clip(regions // REGIONS_PER_CLUSTER, 1, MAX_CLUSTERS))
+
+
+def distances(features: Floats, seed: int) -> Floats:
+    """The distance (R,) of each region to its own centre over that cluster's median distance.
+
+    `features` is (R, D). Rows are brought into a canonical order first, so that the result does not
+    depend on theirs.
+    """
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
+    order = np.lexsort(unit.T[:8])
+    kmeans = KMeans(clusters_for(len(unit)), init="k-means++", n_init=3, random_state=seed)
+    labels = kmeans.fit_predict(unit[order])
+    away = np.linalg.norm(unit[order] - kmeans.cluster_centers_[labels], axis=1)
+    overall = max(float(np.median(away)), 1e-9)
+    spread = np.full(kmeans.n_clusters, overall)
+    for cluster in range(kmeans.n_clusters):
+        members = away[labels == cluster]
+        # A cluster of two or three has no spread of its own worth the name.
+        spread[cluster] = max(float(np.median(members)), 1e-9) if len(members) >= 4 else overall
+    result = np.empty(len(unit), np.float32)
+    result[order] = away / spread[labels]
+    return result
+
+
+def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
+    """Drop the images whose nearest region is among the farthest of the tag."""
+    if len(evidence.features) < config.min_regions:
+        why = f"only {len(evidence.features)} regions of {evidence.name}: left alone"
+        return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
+    negative, regions = evidence.best_region(-distances(evidence.features, seed))
+    nearest = -negative
+    p = p_values(evidence.image_scores, evidence.absent_scores)
+    share = PAPER_SHARE if config.cut == "paper" else wrong_share(p)
+    cut = int(share * len(nearest))
+    limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
+    drop = nearest >= limit
+    if config.cut == "adaptive":
+        # A right tag may look unusual; where the tagger still sees it in the image, it stays.
+        drop &= p > 0.1
+    return [
+        Opinion(
+            "drop" if dropped else "keep",
+            float(distance),
+            limit,
+            f"{distance:.2f} spreads from its cluster's centre, limit {limit:.2f}",
+            int(region),
+        )
+        for dropped, distance, region in zip(drop, nearest, regions, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Captioned scenes whose truth, and whose faults, are known."""

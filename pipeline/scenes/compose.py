@@ -1,0 +1,205 @@
+"""Composing one scene: which things it shows, how each looks, and where each stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.scenes.backgrounds import background
+from pipeline.scenes.decks import Deck
+from pipeline.scenes.sprites import COLOUR_NAMES, colour_shares, paint, pattern, sprite, styles_with
+from pipeline.scenes.vocabulary import Action, Kind, Place, Thing, load_vocabulary
+
+PAINTS = {
+    "any": COLOUR_NAMES,
+    "coat": ("white", "black", "brown", "gray"),
+    "fruit": ("red", "green", "yellow"),
+}
+PATTERNS = ("striped", "spotted", "checkered")
+# A colour on most of a thing is true of it; one on a little of it could be said or not.
+TRUE_SHARE = 0.55
+UNCLEAR_SHARE = 0.1
+ACTIVE = 0.6
+REPEATED = 0.1
+DECORATED = 0.4
+
+
+class Tag(NamedTuple):
+    """A name and its kind: what is true, or claimed, of an image."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass
+class Item:
+    """One thing in a scene."""
+
+    thing: Thing
+    action: Action | None = None
+    attributes: tuple[str, ...] = ()
+    unclear: frozenset[str] = frozenset()
+    style: str = ""
+    code: str = ""
+    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def objects(self) -> list[str]:
+        """List the objects it shows: a woman rowing is a woman and a boat."""
+        extra = [self.action.object] if self.action and self.action.object else []
+        return [self.thing.name, *extra]
+
+
+@dataclass
+class Scene:
+    """One picture and what is true of it; later items lie over earlier ones."""
+
+    place: Place
+    items: list[Item] = field(default_factory=list)
+    visible: list[float] = field(default_factory=list)
+    image: Image.Image | None = None
+
+    def tags(self) -> list[Tag]:
+        """List what is true, each tag once."""
+        found = [Tag(name, "object") for item in self.items for name in item.objects()]
+        found += [Tag(name, "attribute") for item in self.items for name in item.attributes]
+        found += [Tag(item.action.name, "action") for item in self.items if item.action]
+        return list(dict.fromkeys([*found, Tag(self.place.name, "scene")]))
+
+    def unclear(self) -> set[str]:
+        """List names that are neither right nor wrong here."""
+        names = set(self.place.unclear)
+        for item in self.items:
+            names |= {*item.thing.unclear, *item.unclear}
+            names |= set(item.action.unclear) if item.action else set()
+        return names
+
+
+class Composer:
+    """Deals things to scenes and draws them."""
+
+    def __init__(
+        self, seed: list[int], styles: tuple[str, ...], size: int, max_occlusion: float
+    ) -> None:
+        vocabulary = load_vocabulary()
+        self._seed, self._styles, self._size = seed, styles, size
+        self._max_occlusion = max_occlusion
+        things = [t for t in vocabulary.objects + vocabulary.people for _ in range(t.tickets)]
+        self._things = Deck(things, self._rng(0))
+        self._actions = Deck(vocabulary.actions, self._rng(1))
+        self._places = Deck(vocabulary.scenes, self._rng(2))
+        self._looks = {name: Deck(colours, self._rng(3)) for name, colours in PAINTS.items()}
+        self._patterns = Deck(PATTERNS, self._rng(4))
+
+    def _rng(self, stream: int) -> np.random.Generator:
+        return np.random.default_rng([*self._seed, 0, stream])
+
+    def compose(self, number: int, count: int) -> Scene:
+        """Compose and draw scene `number` with `count` things."""
+        rng = np.random.default_rng([*self._seed, 1, number])
+        scene = Scene(self._places.deal())
+        while len(scene.items) < count:
+            item = self._deal(scene, rng)
+            scene.items += [item]
+            if len(scene.items) < count and not item.thing.person and rng.random() < REPEATED:
+                scene.items += [Item(item.thing)]
+        rng.shuffle(scene.items)  # type: ignore[arg-type]
+        scene.image = background(scene.place.name, self._size, rng)
+        self._draw(scene, rng)
+        return scene
+
+    def _deal(self, scene: Scene, rng: np.random.Generator) -> Item:
+        shown = {name for item in scene.items for name in item.objects()}
+        for _ in range(50):
+            thing = self._things.deal()
+            # Homonyms never meet: "two bats" would be an animal and a club.
+            if thing.name not in shown:
+                break
+            self._things.put_back(thing)
+        action = None
+        if thing.name in ("man", "woman") and rng.random() < ACTIVE:
+            action = self._actions.deal()
+            if action.object in shown:
+                self._actions.put_back(action)
+                action = None
+        return Item(thing, action)
+
+    def _draw(self, scene: Scene, rng: np.random.Generator) -> None:
+        assert scene.image is not None
+        owners = np.full((self._size, self._size), -1, np.int16)
+        own: list[int] = []
+        covered: list[int] = []
+        largest = min(0.45, 1.05 / len(scene.items) ** 0.5)
+        for number, item in enumerate(scene.items):
+            picture = self._picture(item, rng)
+            side = rng.uniform(0.2, largest)
+            for attempt in range(400):
+                fitted = fit(picture, round(side * 0.97 ** (attempt // 8) * self._size))
+                mask = np.asarray(fitted.getchannel("A")) > 127
+                x, y = (int(rng.integers(0, self._size - s + 1)) for s in fitted.size)
+                patch = owners[y : y + fitted.height, x : x + fitted.width]
+                extra = np.bincount(patch[mask] + 1, minlength=number + 1)[1:]
+                if all(
+                    c + e <= self._max_occlusion * o
+                    for c, e, o in zip(covered, extra.tolist(), own, strict=True)
+                ):
+                    break
+            else:
+                raise RuntimeError(f"no room for {item.thing.id} among {number} things")
+            covered = [c + e for c, e in zip(covered, extra.tolist(), strict=True)] + [0]
+            own.append(int(mask.sum()))
+            patch[mask] = number
+            scene.image.paste(fitted, (x, y), fitted)
+            item.box = box_of(mask, x, y)
+        scene.visible = [1 - c / o for c, o in zip(covered, own, strict=True)]
+
+    def _picture(self, item: Item, rng: np.random.Generator) -> Image.Image:
+        codes = item.thing.emoji
+        if item.action:
+            codes = item.action.man if item.thing.name == "man" else item.action.woman
+        item.code = str(rng.choice(codes))
+        item.style = str(rng.choice(styles_with(item.code, self._styles)))
+        picture, given = self._decorate(item, sprite(item.style, item.code), rng)
+        shares = colour_shares(picture)
+        seen = {name for name, share in shares.items() if share >= UNCLEAR_SHARE}
+        if not item.thing.person:
+            clear = [name for name, share in shares.items() if share >= TRUE_SHARE]
+            item.attributes = tuple(dict.fromkeys([*given, *item.thing.natural, *clear]))
+        item.unclear = frozenset(seen - set(item.attributes))
+        if rng.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        turned = picture.rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC, expand=True)
+        return turned.crop(turned.getchannel("A").point(lambda a: 255 * (a > 127)).getbbox())
+
+    def _decorate(
+        self, item: Item, picture: Image.Image, rng: np.random.Generator
+    ) -> tuple[Image.Image, list[str]]:
+        paints = item.thing.colours
+        if paints == "none" or rng.random() >= DECORATED:
+            return picture, []
+        if paints == "any" and rng.random() < 0.35:
+            name = self._patterns.deal()
+            return pattern(picture, name, rng), [name]
+        colour = self._looks[paints].deal()
+        return paint(picture, colour), [colour]
+
+
+def fit(picture: Image.Image, side: int) -> Image.Image:
+    """Scale a picture so that its longer side is `side`."""
+    scale = side / max(picture.size)
+    width, height = (max(round(s * scale), 4) for s in picture.size)
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def box_of(mask: npt.NDArray[np.bool_], x: int, y: int) -> tuple[int, int, int, int]:
+    """Return the tight box around a mask that lies at (x, y)."""
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    return (
+        x + int(columns[0]),
+        y + int(rows[0]),
+        x + int(columns[-1]) + 1,
+        y + int(rows[-1]) + 1,
+    )
