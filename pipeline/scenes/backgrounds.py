@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
+PALE = 0.1
+
 Rgb = tuple[int, int, int]
 Draw = Callable[[Image.Image, np.random.Generator], None]
 
@@ -18,12 +20,19 @@ def background(name: str, size: int, rng: np.random.Generator) -> Image.Image:
     PLACES[name](image, rng)
     grain = rng.normal(0, 4, (128, 128, 1)).repeat(2, 0).repeat(2, 1)
     light = rng.uniform(0.88, 1.08)
-    values = np.clip(np.asarray(image, np.float32) * light + grain, 0, 255)
+    values = np.asarray(image, np.float32)
+    # Out of focus and a little pale, as what stands behind things is.
+    values = values.mean((0, 1)) * PALE + values * (1 - PALE)
+    values = np.clip(values * light + grain, 0, 255)
     return Image.fromarray(values.astype(np.uint8)).resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _near(colour: Rgb, rng: np.random.Generator, spread: int = 14) -> Rgb:
-    red, green, blue = (int(np.clip(c + rng.integers(-spread, spread + 1), 0, 255)) for c in colour)
+    # Plain numbers: this is called a thousand times a picture, and arrays of three are slow.
+    shifts = rng.integers(-spread, spread + 1, 3).tolist()
+    red, green, blue = (
+        min(max(c + shift, 0), 255) for c, shift in zip(colour, shifts, strict=True)
+    )
     return red, green, blue
 
 

@@ -6,26 +6,28 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from pipeline.scenes.backgrounds import background
 from pipeline.scenes.decks import Deck
+from pipeline.scenes.placing import Box, Canvas
 from pipeline.scenes.sprites import COLOUR_NAMES, colour_shares, paint, pattern, sprite, styles_with
 from pipeline.scenes.vocabulary import Action, Kind, Place, Thing, load_vocabulary
 
 PAINTS = {
     "any": COLOUR_NAMES,
-    "coat": ("white", "black", "brown", "gray"),
+    "coat": ("white", "black"),
     "fruit": ("red", "green", "yellow"),
 }
 PATTERNS = ("striped", "spotted", "checkered")
 # A colour on most of a thing is true of it; one on a little of it could be said or not.
-TRUE_SHARE = 0.55
+TRUE_SHARE = 0.6
 UNCLEAR_SHARE = 0.1
-ACTIVE = 0.6
+ACTIVE = 0.85
 REPEATED = 0.1
-DECORATED = 0.4
+DECORATED = 0.3
+# Longer sides of things, as shares of the picture's; many things leave less room for each.
+SMALLEST, LARGEST, ROOM = 0.36, 0.58, 1.35
 
 
 class Tag(NamedTuple):
@@ -45,7 +47,7 @@ class Item:
     unclear: frozenset[str] = frozenset()
     style: str = ""
     code: str = ""
-    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    box: Box = (0, 0, 0, 0)
 
     def objects(self) -> list[str]:
         """List the objects it shows: a woman rowing is a woman and a boat."""
@@ -106,7 +108,7 @@ class Composer:
             scene.items += [item]
             if len(scene.items) < count and not item.thing.person and rng.random() < REPEATED:
                 scene.items += [Item(item.thing)]
-        rng.shuffle(scene.items)  # type: ignore[arg-type]
+        rng.shuffle(scene.items)
         scene.image = background(scene.place.name, self._size, rng)
         self._draw(scene, rng)
         return scene
@@ -129,32 +131,14 @@ class Composer:
 
     def _draw(self, scene: Scene, rng: np.random.Generator) -> None:
         assert scene.image is not None
-        owners = np.full((self._size, self._size), -1, np.int16)
-        own: list[int] = []
-        covered: list[int] = []
-        largest = min(0.45, 1.05 / len(scene.items) ** 0.5)
-        for number, item in enumerate(scene.items):
+        canvas = Canvas(scene.image, self._max_occlusion)
+        largest = max(SMALLEST, min(LARGEST, ROOM / len(scene.items) ** 0.5))
+        for item in scene.items:
             picture = self._picture(item, rng)
-            side = rng.uniform(0.2, largest)
-            for attempt in range(400):
-                fitted = fit(picture, round(side * 0.97 ** (attempt // 8) * self._size))
-                mask = np.asarray(fitted.getchannel("A")) > 127
-                x, y = (int(rng.integers(0, self._size - s + 1)) for s in fitted.size)
-                patch = owners[y : y + fitted.height, x : x + fitted.width]
-                extra = np.bincount(patch[mask] + 1, minlength=number + 1)[1:]
-                if all(
-                    c + e <= self._max_occlusion * o
-                    for c, e, o in zip(covered, extra.tolist(), own, strict=True)
-                ):
-                    break
-            else:
-                raise RuntimeError(f"no room for {item.thing.id} among {number} things")
-            covered = [c + e for c, e in zip(covered, extra.tolist(), strict=True)] + [0]
-            own.append(int(mask.sum()))
-            patch[mask] = number
-            scene.image.paste(fitted, (x, y), fitted)
-            item.box = box_of(mask, x, y)
-        scene.visible = [1 - c / o for c, o in zip(covered, own, strict=True)]
+            # What somebody is doing shows only in a figure drawn large.
+            smallest = largest if item.action else SMALLEST
+            item.box = canvas.place(picture, rng.uniform(smallest, largest), rng)
+        scene.visible = canvas.visible()
 
     def _picture(self, item: Item, rng: np.random.Generator) -> Image.Image:
         codes = item.thing.emoji
@@ -167,11 +151,13 @@ class Composer:
         seen = {name for name, share in shares.items() if share >= UNCLEAR_SHARE}
         if not item.thing.person:
             clear = [name for name, share in shares.items() if share >= TRUE_SHARE]
-            item.attributes = tuple(dict.fromkeys([*given, *item.thing.natural, *clear]))
+            found = dict.fromkeys([*given, *item.thing.natural, *clear])
+            # Nobody says "an orange orange".
+            item.attributes = tuple(name for name in found if name != item.thing.name)
         item.unclear = frozenset(seen - set(item.attributes))
         if rng.random() < 0.5:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        turned = picture.rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC, expand=True)
+        turned = picture.rotate(rng.uniform(-8, 8), Image.Resampling.BICUBIC, expand=True)
         return turned.crop(turned.getchannel("A").point(lambda a: 255 * (a > 127)).getbbox())
 
     def _decorate(
@@ -185,21 +171,3 @@ class Composer:
             return pattern(picture, name, rng), [name]
         colour = self._looks[paints].deal()
         return paint(picture, colour), [colour]
-
-
-def fit(picture: Image.Image, side: int) -> Image.Image:
-    """Scale a picture so that its longer side is `side`."""
-    scale = side / max(picture.size)
-    width, height = (max(round(s * scale), 4) for s in picture.size)
-    return picture.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def box_of(mask: npt.NDArray[np.bool_], x: int, y: int) -> tuple[int, int, int, int]:
-    """Return the tight box around a mask that lies at (x, y)."""
-    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    return (
-        x + int(columns[0]),
-        y + int(rows[0]),
-        x + int(columns[-1]) + 1,
-        y + int(rows[-1]) + 1,
-    )

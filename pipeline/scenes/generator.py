@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.scenes.captions import write_caption
 from pipeline.scenes.compose import Composer, Scene, Tag
 from pipeline.scenes.decks import Quota
+from pipeline.scenes.placing import Box
 from pipeline.scenes.planting import Plan, Planter
 from pipeline.scenes.sprites import index
 
@@ -45,32 +46,53 @@ class SceneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scenes: int = Field(600, ge=1, description="training scenes; duplicates come on top")
-    eval_scenes: int = Field(200, ge=0, description="evaluation scenes, with faultless captions")
-    seed: int = Field(0, ge=0, description="the same config and seed give the same bytes")
-    size: int = Field(224, ge=64, description="side of the square pictures, in pixels")
-    min_objects: int = Field(3, ge=1, description="fewest things in a scene")
-    max_objects: int = Field(8, ge=1, le=8, description="most things in a scene")
-    max_occlusion: float = Field(
-        0.3, ge=0, lt=1, description="largest covered share of a thing's own pixels"
+    scenes: int = Field(default=1000, ge=1, description="training scenes; duplicates come on top")
+    eval_scenes: int = Field(
+        default=200, ge=0, description="evaluation scenes, with faultless captions"
     )
-    missing: float = Field(0.30, ge=0, le=0.6, description="share of true tags not in captions")
-    wrong: float = Field(0.10, ge=0, le=0.4, description="share of captions' tags that are wrong")
+    seed: int = Field(default=0, ge=0, description="the same config and seed give the same bytes")
+    size: int = Field(default=224, ge=64, description="side of the square pictures, in pixels")
+    min_objects: int = Field(default=3, ge=1, description="fewest things in a scene")
+    max_objects: int = Field(default=8, ge=1, le=8, description="most things in a scene")
+    max_occlusion: float = Field(
+        default=0.3, ge=0, lt=1, description="largest covered share of a thing's own pixels"
+    )
+    missing: float = Field(
+        default=0.30, ge=0, le=0.6, description="share of true tags not in captions"
+    )
+    wrong: float = Field(
+        default=0.10, ge=0, le=0.4, description="share of captions' tags that are wrong"
+    )
     confusable: float = Field(
-        0.5, ge=0, le=1, description="share of wrong tags that are confusable or co-occurring"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of wrong tags that are confusable or co-occurring",
     )
     synonyms: float = Field(
-        0.2, ge=0, le=1, description="share of said objects with a synonym that are called by it"
+        default=0.2,
+        ge=0,
+        le=1,
+        description="share of said objects with a synonym that are called by it",
     )
     duplicates: float = Field(
-        0.01, ge=0, le=1, description="share of scenes copied under another name and caption"
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of scenes copied under another name and caption",
     )
-    corrupt: float = Field(0.0, ge=0, le=1, description="share of scenes whose file is truncated")
+    corrupt: float = Field(
+        default=0.0, ge=0, le=1, description="share of scenes whose file is truncated"
+    )
     train_styles: tuple[Style, ...] = Field(
-        ("noto", "twemoji", "emojione"), min_length=1, description="drawing styles for training"
+        default=("noto", "twemoji", "fluent-flat"),
+        min_length=1,
+        description="drawing styles for training",
     )
     eval_styles: tuple[Style, ...] = Field(
-        ("fluent-3d",), min_length=1, description="drawing styles for evaluation, no training ones"
+        default=("fluent-3d",),
+        min_length=1,
+        description="drawing styles for evaluation, no training ones",
     )
 
     @model_validator(mode="after")
@@ -149,7 +171,7 @@ def _write_split(split: _Split, config: SceneConfig, count: int) -> Iterator[Non
     for number in range(count):
         name = f"{split.name}-{number:05d}.jpg"
         own = np.random.default_rng([*seed, 4, number])
-        objects = int(own.integers(config.min_objects, config.max_objects + 1))
+        objects = _object_count(config, own)
         scene = composer.compose(number, objects)
         data = _jpeg(scene)
         _write_caption(split, name, scene, planter.plan(scene), own)
@@ -163,6 +185,12 @@ def _write_split(split: _Split, config: SceneConfig, count: int) -> Iterator[Non
             _write_caption(split, copy, scene, planter.plan(scene), own)
             split.fault(copy, (name, "image"), "duplicate", "")
         yield
+
+
+def _object_count(config: SceneConfig, rng: np.random.Generator) -> int:
+    """Draw how many things a scene shows: crowded ones are rarer."""
+    counts = np.arange(config.min_objects, config.max_objects + 1)
+    return int(rng.choice(counts, p=counts**-2.0 / (counts**-2.0).sum()))
 
 
 def _jpeg(scene: Scene) -> bytes:
@@ -191,9 +219,9 @@ def _write_caption(
         split.fault(image, tag, "synonym", caption.surfaces[tag])
 
 
-def _truths(scene: Scene) -> list[tuple[Tag, tuple[int, int, int, int] | None]]:
+def _truths(scene: Scene) -> list[tuple[Tag, Box | None]]:
     """List what is true with where it is, a thing that appears twice twice."""
-    found: list[tuple[Tag, tuple[int, int, int, int] | None]] = []
+    found: list[tuple[Tag, Box | None]] = []
     for item in scene.items:
         found += [(Tag(name, "object"), item.box) for name in item.objects()]
         found += [(Tag(name, "attribute"), item.box) for name in item.attributes]

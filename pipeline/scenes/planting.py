@@ -12,10 +12,11 @@ from pipeline.scenes.decks import Deck, Quota
 from pipeline.scenes.vocabulary import Kind, load_vocabulary
 
 WrongKind = Literal["wrong-confusable", "wrong-random"]
+WRONG_KINDS: tuple[WrongKind, WrongKind] = ("wrong-confusable", "wrong-random")
 SHORTEST = 2
 # Attributes and actions also go with their object, so by themselves they go less often; a scene
 # never has to wait for others to go with it, so it would go more often.
-DROP_CHANCE: dict[Kind, float] = {"object": 1.0, "scene": 0.6, "attribute": 0.3, "action": 0.25}
+DROP_CHANCE: dict[Kind, float] = {"object": 1.0, "scene": 0.85, "attribute": 0.3, "action": 0.25}
 
 
 @dataclass
@@ -45,7 +46,8 @@ class Planter:
         # `wrong` is a share of what captions say, so it is taken on top of what they say rightly.
         self._wrong = Quota(wrong / (1 - wrong), rngs[1])
         taken = round(confusable * 100)
-        kinds: list[WrongKind] = ["wrong-confusable"] * taken + ["wrong-random"] * (100 - taken)
+        first, second = WRONG_KINDS
+        kinds = [first if number < taken else second for number in range(100)]
         self._kinds = Deck(kinds, rngs[2])
         self._synonyms = Quota(synonyms, rngs[3])
         self._rng = rngs[4]
@@ -111,7 +113,7 @@ class Planter:
     def _random(self, scene: Scene, plan: Plan, base: Tag) -> list[Tag]:
         tags = [*plan.kept, *plan.missing]
         kind = base.kind
-        if base.name in self._people and self._rng.random() < 0.3:
+        if base.name in self._people and self._rng.random() < 0.6:
             # People are seldom seen doing something, so there is more to be said of them.
             kind = "action"
         near = {n for t in tags if t.kind == kind for n in self._near(t)}

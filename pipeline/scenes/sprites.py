@@ -13,9 +13,7 @@ from PIL import Image
 from pipeline.scenes.vocabulary import load_vocabulary
 
 ASSETS = Path(__file__).parent / "assets"
-COLOUR_NAMES = (
-    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray",
-)  # fmt: skip
+COLOUR_NAMES = ("red", "orange", "yellow", "green", "blue", "pink", "black", "white")
 
 Pixels = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -45,17 +43,22 @@ def styles_with(code: str, styles: tuple[str, ...]) -> list[str]:
     return [style for style in styles if code in index()[style]]
 
 
+def _pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
 def paint(image: Image.Image, colour: str) -> Image.Image:
     """Give a thing another colour, keeping its light and shade."""
-    values = np.asarray(image, np.float32) / 255
+    values = _pixels(image)
     target = next(a.rgb for a in load_vocabulary().attributes if a.name == colour)
     assert target is not None
     rgb, visible = values[..., :3], values[..., 3] > 0.5
-    light = rgb @ np.array([0.3, 0.59, 0.11], np.float32)
+    light: Pixels = (rgb @ np.array([0.3, 0.59, 0.11])).astype(np.float32)
     weight = _body(rgb, light, visible)[..., None]
-    low, middle, high = np.percentile(light[visible & (weight[..., 0] > 0)], [5, 50, 95])
+    body = visible & (weight[..., 0] > 0)
+    low, middle, high = np.percentile(light[body if body.any() else visible], [5, 50, 95])
     # The commonest shade becomes the colour itself, or a dark thing would never be white.
-    level = np.clip(0.5 + 0.6 * (light - middle) / max(high - low, 0.3), 0, 1)[..., None]
+    level = np.clip(0.5 + 0.85 * (light - middle) / max(high - low, 0.3), 0, 1)[..., None]
     base = np.array(target, np.float32) / 255
     painted = np.where(
         level < 0.5,
@@ -63,7 +66,7 @@ def paint(image: Image.Image, colour: str) -> Image.Image:
         base + (1 - base) * (level - 0.5) * 0.55,
     )
     values[..., :3] = rgb * (1 - weight) + painted * weight
-    return Image.fromarray((values * 255).astype(np.uint8), "RGBA")
+    return Image.fromarray((values * 255).astype(np.uint8))
 
 
 def _body(rgb: Pixels, light: Pixels, visible: Mask) -> Pixels:
@@ -73,7 +76,7 @@ def _body(rgb: Pixels, light: Pixels, visible: Mask) -> Pixels:
     if vivid.sum() > 0.4 * visible.sum():
         counts = np.bincount((hue[vivid] // 15).astype(int), minlength=24)
         main = int((counts + np.roll(counts, 1) + np.roll(counts, -1)).argmax()) * 15 + 7.5
-        near = vivid & (np.abs((hue - main + 180) % 360 - 180) < 32)
+        near: Mask = vivid & (np.abs((hue - main + 180) % 360 - 180) < 32)
         if near.sum() > 0.4 * visible.sum():
             return near.astype(np.float32)
     return (light > 0.16).astype(np.float32)
@@ -81,7 +84,7 @@ def _body(rgb: Pixels, light: Pixels, visible: Mask) -> Pixels:
 
 def pattern(image: Image.Image, name: str, rng: np.random.Generator) -> Image.Image:
     """Lay stripes, spots or checks over a thing, inside its outline."""
-    values = np.asarray(image, np.float32) / 255
+    values = _pixels(image)
     height, width = values.shape[:2]
     side = max(height, width)
     angle = rng.uniform(0, np.pi)
@@ -99,7 +102,7 @@ def pattern(image: Image.Image, name: str, rng: np.random.Generator) -> Image.Im
     light = float((values[..., :3].mean(-1) * values[..., 3]).sum() / values[..., 3].sum())
     ink = np.array([1.0, 1.0, 0.96] if light < 0.55 else [0.13, 0.12, 0.2], np.float32)
     values[..., :3] = np.where(marks[..., None], 0.2 * values[..., :3] + 0.8 * ink, values[..., :3])
-    return Image.fromarray((values * 255).astype(np.uint8), "RGBA")
+    return Image.fromarray((values * 255).astype(np.uint8))
 
 
 def hsv(rgb: Pixels) -> tuple[Pixels, Pixels, Pixels]:
@@ -117,24 +120,20 @@ def hsv(rgb: Pixels) -> tuple[Pixels, Pixels, Pixels]:
 
 def colour_shares(image: Image.Image) -> dict[str, float]:
     """Return the share of a picture's pixels that anyone would call each colour."""
-    values = np.asarray(image, np.float32) / 255
+    values = _pixels(image)
     rgb = values[values[..., 3] > 0.5][:, :3]
     hue, saturation, value = hsv(rgb)
     gray = saturation < 0.14
     dark = (value < 0.25) | (gray & (value < 0.36)) | ((saturation < 0.3) & (value < 0.3))
     vivid = ~gray & ~dark & (saturation > 0.3)
-    warm = (hue >= 10) & (hue < 48)
     pinkish = ((hue >= 335) | (hue < 10)) & (saturation < 0.58) & (value > 0.75)
     named = {
         "black": dark,
         "white": gray & ~dark & (value > 0.84),
-        "gray": gray & ~dark & (value <= 0.84),
-        "brown": vivid & warm & (value < 0.74),
         "orange": vivid & (hue >= 14) & (hue < 40) & (value >= 0.74) & (saturation > 0.5),
         "yellow": vivid & (hue >= 40) & (hue < 66) & (value >= 0.6),
         "green": vivid & (hue >= 66) & (hue < 172),
         "blue": vivid & (hue >= 185) & (hue < 250),
-        "purple": vivid & (hue >= 250) & (hue < 305),
         "pink": vivid & (((hue >= 305) & (hue < 345)) | pinkish),
         "red": vivid & ((hue >= 345) | (hue < 14)) & ~pinkish,
     }
