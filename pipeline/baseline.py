@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
 from model.text import TextEncoder
@@ -156,7 +155,3 @@ def _targets_source(batch: Batch, context: Context) -> tuple[pa.Table, str | Non
     with Lake.open(context.lake, read_only=True, snapshot=newest["snapshot_id"]) as lake:
         return lake.query(_TAGS_OF_PUBLICATION), newest["publication_id"]
 
-
-def mean_tag_count(targets: Floats) -> int:
-    """Tags of an image on average: how many guide its generated caption."""
-    return max(1, round(float(np.mean(targets.sum(axis=1)))))

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.detectors import make_detector
-from model.regions import pool_regions, region_logits
+from model.regions import pool_regions, region_scores
 from pipeline.columns import Floats, blobs_of, constant, table_of
 from pipeline.dataset import Images, Ints, columns_by_row, images_of
 from pipeline.fingerprint import digest
@@ -111,7 +111,7 @@ class Ground(Stage):
     ) -> tuple[pa.Table, pa.Table]:
         judge = self.taggers[fold]
         relative = found.boxes / np.tile(sizes[found.rows], 2).astype(np.float32)
-        scores = region_logits(judge.tagger, part.features, found.rows, relative)
+        scores = region_scores(judge.tagger, part.features, found.rows, relative)
         other, other_score = _strongest_other(scores, found.columns, judge)
         tag_ids = np.array(judge.vocabulary.tag_ids, np.int32)
         count = len(found.rows)

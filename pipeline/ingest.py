@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from model.errors import ModelError
-from model.images import load_image, perceptual_hash
+from model.images import difference_hash, image_format, load_image
 from pipeline.columns import table_of
 from pipeline.config import IngestConfig
 from pipeline.errors import ImbalanceError, SourceError
@@ -138,8 +138,8 @@ def _look(record: Record | BadRecord, lake: Path) -> dict[str, Any] | tuple[str,
     uri = record.image if isinstance(record.image, str) else _keep(lake, image_id, data)
     return {
         "image_id": image_id, "uri": uri, "name": record.name, "width": picture.width,
-        "height": picture.height, "format": picture.format, "bytes": len(data),
-        "fold_key": int(digest(perceptual_hash(picture.pixels)), 16) % _FOLD_KEYS,
+        "height": picture.height, "format": image_format(data), "bytes": len(data),
+        "fold_key": int(digest(difference_hash(picture)), 16) % _FOLD_KEYS,
     }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def load_taggers(context: Context, role: str) -> dict[int, FoldTagger]:
     """
     taggers = {}
     for row in _current(context, role):
-        tagger, info = load_tagger(context.lake / row["path"], threads=1)
+        tagger, info = load_tagger(context.lake / row["path"])
         vocabulary = vocabulary_of_checkpoint(info)
         taggers[row["fold"]] = FoldTagger(tagger, vocabulary, row["model_digest"], row["fold"])
     if not taggers:
@@ -97,7 +97,7 @@ def load_taggers(context: Context, role: str) -> dict[int, FoldTagger]:
 def load_captioners(context: Context) -> dict[int, tuple[Captioner, str]]:
     """The current captioners and their digests, by the fold they have not seen."""
     return {
-        row["fold"]: (load_captioner(context.lake / row["path"], threads=1)[0], row["model_digest"])
+        row["fold"]: (load_captioner(context.lake / row["path"])[0], row["model_digest"])
         for row in _current(context, "captioner")
     }
 

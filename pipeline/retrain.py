@@ -72,7 +72,7 @@ class Retrain(Stage):
         threads = self.config.baseline.threads
         encoder = batch["encoder"].column(0)[0].as_py()
         tagger = train_tagger(
-            images.features, targets, queries, config.tagger, weight_mask=known, seed=seed,
+            images.features, targets, queries, config.tagger, known=known, seed=seed,
             threads=threads, progress=lambda *p: context.progress(*p[:2], "retraining"),
         )  # fmt: skip
         by = TrainedBy(
@@ -85,7 +85,7 @@ class Retrain(Stage):
             part = _part(images, chosen)
             tuned = train_tagger(
                 part.features, targets[chosen], queries, config.finetune, init=tagger,
-                weight_mask=known[chosen], seed=seed, threads=threads,
+                known=known[chosen], seed=seed, threads=threads,
                 progress=lambda *p: context.progress(*p[:2], "fine-tuning"),
             )  # fmt: skip
             by = TrainedBy(

@@ -96,7 +96,7 @@ class Runner:
         self.reporter = reporter or Quiet()
         self.lake = Lake.open(lake)
         self.run_id = uuid.uuid4().hex[:12]
-        newest = "SELECT coalesce(max_by(cycle, at), 1) FROM runs"
+        newest = "SELECT coalesce(max_by(cycle, recorded_at), 1) FROM runs"
         self.cycle = cycle or int(self.lake.scalar(newest))
 
     # ---- running -------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ _STAGES = """
     FROM current_ledger WHERE n_in > 0 GROUP BY stage ORDER BY min(seq)
 """
 _RUNS = """
-    SELECT run_id, any_value(command) AS command, min(at) AS started,
-           max(at) FILTER (state <> 'started') AS ended,
+    SELECT run_id, any_value(command) AS command, min(recorded_at) AS started,
+           max(recorded_at) FILTER (state <> 'started') AS ended,
            coalesce(max(state) FILTER (state <> 'started'), 'interrupted or running') AS state,
            max(detail) AS detail
     FROM runs GROUP BY run_id ORDER BY started DESC LIMIT 5

@@ -249,7 +249,7 @@ class Lake:
 
     def record_run(self, row: Mapping[str, Any]) -> None:
         """Append a row about a run's start or end."""
-        rows = pa.Table.from_pylist([{**row, "at": utc_now()}], schema=RUNS.schema)
+        rows = pa.Table.from_pylist([{**row, "recorded_at": utc_now()}], schema=RUNS.schema)
         with self.locked(), no_space_is_clear(self.path), self._transaction("run"):
             self._append("runs", rows)
 

@@ -341,11 +341,11 @@ RUNS = Table(
             pa.field("cycle", I32),
             pa.field("version", STR),
             pa.field("config", STR),
-            pa.field("at", TIME),
+            pa.field("recorded_at", TIME),
         ]
     ),
     ("run_id", "state"),
-    ("run_id", "at"),
+    ("run_id", "recorded_at"),
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in (*_ALL, LEDGER, RUNS)}

@@ -1,0 +1,5 @@
+"""`python -m flows` is `tagwright`."""
+
+from flows.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""What training depends on; light, so that reading a config loads no network."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainConfig(BaseModel):
+    """The recipe of a tagger; the defaults are for frozen features on two CPU cores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: int = Field(128, ge=8, description="width of the recognition decoder")
+    layers: int = Field(2, ge=1, description="cross-attention layers, 2 as in RAM")
+    heads: int = Field(4, ge=1, description="attention heads, 4 as in RAM")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    readout_epochs: int = Field(30, ge=0, description="passes of the per-label read-out alone")
+    readout_lr: float = Field(3e-4, gt=0)
+    readout_decay: float = Field(1.0, ge=0, description="weight decay of the read-out")
+    readout_dropout: float = Field(0.5, ge=0, lt=1, description="on the pooled features")
+    epochs: int = Field(4, ge=0, description="passes of the whole tagger")
+    lr: float = Field(5e-4, gt=0)
+    decay: float = Field(0.05, ge=0, description="weight decay of the decoder")
+    batch: int = Field(64, ge=1)
+    labels_per_step: int = Field(
+        160, ge=1, description="labels that the decoder sees per step, drawn at random"
+    )
+    gamma_neg: float = Field(0.0, ge=0, description="focusing of negatives (asymmetric loss)")
+    gamma_pos: float = Field(0.0, ge=0, description="focusing of positives")
+    clip: float = Field(0.0, ge=0, lt=1, description="shift of negative probabilities")
+    warmup: float = Field(0.1, ge=0, le=1, description="share of steps until the full rate")
+    clip_norm: float = Field(5.0, gt=0, description="gradient norm limit")
+
+
+class CaptionerConfig(BaseModel):
+    """The recipe of a tag-guided captioner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: int = Field(192, ge=8)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    epochs: int = Field(8, ge=0)
+    lr: float = Field(2e-3, gt=0)
+    batch: int = Field(64, ge=1)
+    max_pieces: int = Field(40, ge=4, description="word pieces of a caption, as in RAM")
+    smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, as in RAM")
+    tag_dropout: float = Field(0.2, ge=0, lt=1, description="tags left out in training")
+    max_steps: int = Field(1500, ge=1, description="training stops after so many steps")

@@ -1,0 +1,72 @@
+"""Figures of merit for multi-label scores, and thresholds from held-out evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from model.tagger import Floats
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`overall` figures by name; `per_class` AP (L,), NaN for classes without positives."""
+
+    overall: dict[str, float]
+    per_class: Floats
+
+
+def evaluate_scores(scores: Floats, targets: Floats, threshold: float = 0.5) -> Evaluation:
+    """mAP, and class-wise and overall precision, recall and F1 for scores >= threshold.
+
+    Classes without positives are left out of all class means (the published script counts their AP
+    as 0); a class that is never predicted has precision 0. `scores` and `targets` are (N, L).
+    """
+    shown = targets.sum(axis=0) > 0
+    per_class = np.full(targets.shape[1], np.nan, np.float32)
+    for column in np.flatnonzero(shown):
+        per_class[column] = average_precision_score(targets[:, column], scores[:, column])
+    predicted = scores >= threshold
+    right = (predicted * targets)[:, shown].sum(axis=0)
+    said = predicted[:, shown].sum(axis=0)
+    there = targets[:, shown].sum(axis=0)
+    precision, recall = _share(right, said), _share(right, there)
+    cp, cr = float(np.mean(precision)) if shown.any() else 0.0, float(np.mean(recall)) if shown.any() else 0.0
+    op = float(_share(right.sum(), said.sum()))
+    or_ = float(_share(right.sum(), there.sum()))
+    overall = {
+        "mAP": float(np.nanmean(per_class)) if shown.any() else 0.0,
+        "CP": cp, "CR": cr, "CF1": _f1(cp, cr), "OP": op, "OR": or_, "OF1": _f1(op, or_),
+        "classes": float(shown.sum()),
+    }  # fmt: skip
+    return Evaluation(overall, per_class)
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    result: Floats = np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
+    return result
+
+
+def _f1(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floats:
+    """Per class the lowest score (L,) from which on the wanted precision is reached.
+
+    The precision of the k best-scored images is estimated as (right + prior) / (k + prior / wanted)
+    with one pseudo-observation at half the wanted precision, so that a few lucky hits do not open a
+    class. Classes that never reach it get a threshold above 1: they are not generated.
+    """
+    thresholds = np.full(targets.shape[1], 2.0, np.float32)
+    for column in range(targets.shape[1]):
+        order = np.argsort(-scores[:, column], kind="stable")
+        ranked, right = scores[order, column], np.cumsum(targets[order, column])
+        count = np.arange(1, len(order) + 1)
+        precision = (right + 0.5 * wanted) / (count + 1.0)
+        good = np.flatnonzero((precision >= wanted) & (ranked > 0))
+        if len(good):
+            thresholds[column] = ranked[good[-1]]
+    return thresholds

@@ -1,0 +1,56 @@
+"""Looking at parts of an image: pooling its feature map over boxes, scoring labels there."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model.tagger import Floats, Halves, Tagger
+
+Ints = npt.NDArray[np.int64]
+_BATCH = 64
+
+
+def cell_weights(boxes: Floats, grid: int) -> Floats:
+    """How much of each cell a box covers, (R, grid * grid), rows summing to 1.
+
+    `boxes` (R, 4) are xyxy relative to the image, 0 to 1. A box thinner than a cell still weighs
+    the cells that it touches.
+    """
+    edges = np.arange(grid, dtype=np.float32)
+    scaled = np.clip(boxes, 0, 1) * grid
+
+    def cover(low: Floats, high: Floats) -> Floats:
+        overlap = np.minimum(high[:, None], edges + 1) - np.maximum(low[:, None], edges)
+        return np.maximum(overlap, 0)
+
+    thin = 1e-3
+    across = cover(scaled[:, 0] - thin, scaled[:, 2] + thin)
+    down = cover(scaled[:, 1] - thin, scaled[:, 3] + thin)
+    weights = (down[:, :, None] * across[:, None, :]).reshape(len(boxes), -1)
+    result: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
+
+
+def pool_regions(features: Halves, image: Ints, boxes: Floats) -> Floats:
+    """Mean features (R, C) of boxes (R, 4, relative xyxy) on the maps `features` (N, P, C).
+
+    `image` (R,) says which map a box lies on.
+    """
+    weights = cell_weights(boxes, round(features.shape[1] ** 0.5))
+    pooled = np.empty((len(boxes), features.shape[2]), np.float32)
+    for start in range(0, len(boxes), _BATCH):
+        part = slice(start, start + _BATCH)
+        maps = features[image[part]].astype(np.float32)
+        pooled[part] = np.einsum("rp,rpc->rc", weights[part], maps)
+    return pooled
+
+
+@torch.inference_mode()
+def region_scores(tagger: Tagger, features: Halves, image: Ints, boxes: Floats) -> Floats:
+    """Probabilities (R, L) when the tagger sees only the pooled region as its one token."""
+    tagger.eval()
+    pooled = torch.from_numpy(pool_regions(features, image, boxes))[:, None]
+    parts = [torch.sigmoid(tagger(part)).numpy() for part in pooled.split(_BATCH)]
+    return np.concatenate(parts) if parts else np.zeros((0, tagger.labels), np.float32)

@@ -1,0 +1,96 @@
+"""The tagger: image tokens and label queries in, one logit per label out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from model.decoder import RecognitionDecoder
+
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+SHARPNESS = 0.5
+"""Temperature of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
+SCORE_BATCH = 16
+"""Images per forward pass when scoring; fixed, so that scores do not depend on shard cuts."""
+
+
+class Tagger(nn.Module):
+    """RAM's recognition branch over frozen features.
+
+    Tokens are the mean over positions, then the positions themselves, standardised per channel.
+    Besides RAM's shared weight vector each label has weights of its own (as Tag2Text has per
+    class), read at every position and pooled by a soft maximum, since a thing fills few positions:
+    with a thousand images that read-out carries most of the knowledge, while the decoder learns
+    what labels have in common.
+    """
+
+    queries: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, channels: int, queries: Tensor, hidden: int, layers: int, heads: int, dropout: float,
+        readout_dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.shape = {
+            "channels": channels, "hidden": hidden, "layers": layers, "heads": heads,
+            "dropout": dropout, "readout_dropout": readout_dropout,
+        }  # fmt: skip
+        self.register_buffer("queries", queries)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+        self.image_proj = nn.Linear(channels, hidden)
+        self.decoder = RecognitionDecoder(queries.shape[1], hidden, layers, heads, dropout)
+        self.readout = nn.Linear(channels, len(queries))
+        nn.init.zeros_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
+        self.readout_dropout = nn.Dropout(readout_dropout)
+
+    @property
+    def labels(self) -> int:
+        """How many labels it knows."""
+        return len(self.queries)
+
+    def tokens(self, positions: Tensor) -> Tensor:
+        """(B, P, C) to (B, 1 + P, H): the mean token first, as in RAM."""
+        both = torch.cat([positions.mean(dim=1, keepdim=True), positions], dim=1)
+        projected: Tensor = self.image_proj((both - self.mean) / self.std)
+        return projected
+
+    def forward(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """Logits (B, L) for positions (B, P, C), or (B, |chosen|) for some labels only."""
+        queries = self.queries if chosen is None else self.queries[chosen]
+        return self.read_out(positions, chosen) + self.decoder(queries, self.tokens(positions))
+
+    def read_out(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """The logits (B, L) of the labels' own weights alone: a soft maximum over positions."""
+        weight, bias = self.readout.weight, self.readout.bias
+        if chosen is not None:
+            weight, bias = weight[chosen], bias[chosen]
+        states = (positions - self.mean) / self.std
+        if self.training:
+            # Whole channels fall out, the same at all positions of an image.
+            states = states * self.readout_dropout(torch.ones_like(states[:, :1]))
+        evidence = nn.functional.linear(states, weight) / SHARPNESS
+        count = math.log(positions.shape[1])
+        return SHARPNESS * (torch.logsumexp(evidence, dim=1) - count) + bias
+
+    @torch.inference_mode()
+    def score(self, features: Halves) -> Floats:
+        """Probabilities (N, L) for features (N, P, C)."""
+        self.eval()
+        parts = [torch.sigmoid(self(part)).numpy() for part in batches(features)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.labels), np.float32)
+
+
+def batches(features: Halves, size: int = SCORE_BATCH) -> Iterator[Tensor]:
+    """Features as float32 tensors of fixed cuts."""
+    for start in range(0, len(features), size):
+        yield torch.from_numpy(features[start : start + size].astype(np.float32))

@@ -1,0 +1,154 @@
+"""The label system: which surface forms are which tag, and why the others are none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+from parsing import wordnet
+from parsing.config import LabelConfig
+from parsing.errors import ParsingError
+from parsing.graph import Kind
+
+__all__ = [
+    "Label",
+    "LabelConfig",
+    "LabelSystem",
+    "Merge",
+    "Surface",
+    "SurfaceCount",
+    "build_labels",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceCount:
+    """How often a corpus says a surface form, and of how many images."""
+
+    surface: str
+    kind: Kind
+    mentions: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A tag; its ID never changes and is never given to another."""
+
+    tag_id: int
+    name: str
+    kind: Kind
+    mentions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A surface form that was considered: its tag, or the reason why it has none."""
+
+    surface: str
+    kind: Kind
+    tag_id: int | None
+    state: Literal["kept", "dropped"]
+    reason: str | None
+    mentions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """`surface` into the tag named `into`; one in review is not applied."""
+
+    tag_id: int
+    surface: str
+    into: str
+    evidence: str
+    score: float
+    state: Literal["auto", "needs-review"]
+
+
+@dataclass(frozen=True)
+class LabelSystem:
+    """A version of the vocabulary: tags by ID, surfaces by name, merges by their two ends."""
+
+    labels: tuple[Label, ...] = ()
+    surfaces: tuple[Surface, ...] = ()
+    merges: tuple[Merge, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """The same content gives the same 16 characters, wherever it was built or stored."""
+        content: dict[str, list[list[object]]] = {
+            "labels": [[x.tag_id, x.name, x.kind, x.mentions] for x in self.labels],
+            "surfaces": [
+                [x.surface, x.kind, x.tag_id, x.state, x.reason, x.mentions] for x in self.surfaces
+            ],
+            # a score may have been stored as float32: four digits survive that
+            "merges": [
+                [x.tag_id, x.surface, x.into, x.evidence, f"{x.score:.4f}", x.state]
+                for x in self.merges
+            ],
+        }
+        rows = {name: sorted(json.dumps(row) for row in part) for name, part in content.items()}
+        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def version(self) -> str:
+        """A label system is named by its digest."""
+        return self.digest
+
+    @classmethod
+    def from_list(cls, names: Iterable[str]) -> LabelSystem:
+        """A given vocabulary in ID order: each entry "name" or "name,kind"."""
+        labels: list[Label] = []
+        for entry in (line.strip() for line in names):
+            if not entry:
+                raise ParsingError(
+                    f"Tag {len(labels)} of the list is empty: IDs follow the lines, so name it."
+                )
+            name, kind = _entry(entry)
+            labels.append(Label(len(labels), name, kind, 0))
+        seen: dict[tuple[str, Kind], int] = {}
+        for label in labels:
+            if (first := seen.setdefault((label.name, label.kind), label.tag_id)) != label.tag_id:
+                raise ParsingError(
+                    f"Tags {first} and {label.tag_id} are both {label.name!r} ({label.kind}): "
+                    "write 'name,kind' to tell them apart."
+                )
+        surfaces = [Surface(x.name, x.kind, x.tag_id, "kept", None, 0) for x in labels]
+        surfaces.sort(key=lambda s: (s.surface, s.kind))
+        return cls(tuple(labels), tuple(surfaces))
+
+    @classmethod
+    def from_file(cls, path: Path) -> LabelSystem:
+        """`from_list` of a text file, one tag a line."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParsingError(f"The vocabulary {path} cannot be read: {error}") from error
+        return cls.from_list(text.splitlines())
+
+
+def build_labels(
+    counts: Sequence[SurfaceCount], config: LabelConfig, previous: LabelSystem | None = None
+) -> LabelSystem:
+    """A label system from a corpus, extending an older one whose IDs stay as they are."""
+    from parsing.build import Builder
+
+    return Builder(counts, config, previous or LabelSystem()).system()
+
+
+def _entry(entry: str) -> tuple[str, Kind]:
+    name, comma, word = entry.rpartition(",")
+    for kind in get_args(Kind):
+        if comma and word.strip() == kind:
+            return name.strip().lower(), kind
+    if comma and word.strip().isalpha():
+        choices = ", ".join(get_args(Kind))
+        raise ParsingError(
+            f"Unknown kind {word.strip()!r} of tag {name!r}. Choose from: {choices}."
+        )
+    return entry.lower(), wordnet.likely_kind(entry.lower())

@@ -1,0 +1,209 @@
+"""Mends faults the language model makes again and again in captions, before the rules read them."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+from parsing.words import Word
+
+_ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
+_LIVING = {"noun.person", "noun.animal"}
+_NOMINAL = {"NOUN", "PROPN"}
+_NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
+
+
+def mend(words: list[Word]) -> None:
+    """Change the words in place; the tree stays a tree."""
+    for at, word in enumerate(words):
+        before = words[at - 1] if at else None
+        _noun_read_as_exclamation(word)
+        _only_a_noun(word)
+        _verb_read_as_noun(word, before)
+        _colour_took_the_verb(word)
+        _participle_read_as_noun(word, before)
+        _participle_read_as_object(word)
+        _adverb_read_as_noun(word, before)
+        _adjective_read_as_verb(word)
+        _noun_read_as_adjective(word, words)
+
+
+def _noun_read_as_exclamation(word: Word) -> None:
+    """ "Boy in camouflage", as if someone cried "boy"."""
+    if word.pos in ("INTJ", "X") and _living(word):
+        word.pos, word.tag = "NOUN", "NN"
+        if word.dep == "intj" and word.head and word.head.pos == "VERB":
+            word.dep = "nsubj"
+
+
+def _only_a_noun(word: Word) -> None:
+    """ "Geese, mice": tagged as anything, but no dictionary has it as anything else."""
+    if word.pos not in ("ADJ", "VERB", "ADV", "INTJ") or not word.text.isalpha():
+        return
+    if any(wordnet.has(wordnet.lemma(word.low, pos), pos) for pos in "var"):
+        return
+    base = wordnet.lemma(word.low, "n", inflected=True)
+    if wordnet.has(base, "n"):
+        word.pos, word.tag = "NOUN", "NN" if base == word.low else "NNS"
+
+
+def _singular(word: Word) -> bool:
+    return word.pos in _NOMINAL and word.tag in ("NN", "NNP")
+
+
+def _more_verb(word: Word) -> bool:
+    """Whether this form is a verb more often than a noun: "runs" is, "toys" is not."""
+    as_verb = wordnet.count(wordnet.lemma(word.low, "v"), "v")
+    return as_verb > wordnet.count(wordnet.lemma(word.low, "n", inflected=True), "n")
+
+
+def _living(word: Word) -> bool:
+    return wordnet.supersense(wordnet.lemma(word.low, "n", inflected=True), "n") in _LIVING
+
+
+def _verb_read_as_noun(word: Word, before: Word | None) -> None:
+    """ "A dog runs." is read as one compound noun, "two dogs tug" as two nouns side by side."""
+    if before is None or word.pos not in _NOMINAL or before.pos not in _NOMINAL:
+        return
+    if not wordnet.has(wordnet.lemma(word.low, "v"), "v") or before.dep == "poss":
+        return
+    alone = _singular(before) and not _coordinated(before, word)
+    if alone == _singular(word) and word.tag != "NNP":
+        return  # "dog runs" and "dogs run" agree, "dog run" and "dogs runs" do not
+    one = any(c.low in _ONE for c in [*word.kids("det"), *before.kids("det")])
+    if not ((one and not _singular(word)) or (_living(before) and _more_verb(word))):
+        return
+    if before.head is word and before.dep in ("compound", "nsubj", "nmod"):
+        for child in [c for c in word.children if c.i < before.i and c.dep != "punct"]:
+            child.moved(before, child.dep)
+        before.moved(word, "nsubj")
+    elif _first_of(before).head is word and _first_of(before).dep == "nsubj":
+        pass  # only the tag is wrong
+    elif word.head is before:
+        _take_over(word, before)
+    else:
+        return
+    word.pos, word.tag = "VERB", "VBZ"
+
+
+def _coordinated(before: Word, word: Word) -> bool:
+    """ "a small dog and a large dog play": two singulars are a plural."""
+    first = word.head if word.dep == "conj" else _first_of(before)
+    return first is not None and any(c.low == "and" for c in first.kids("cc"))
+
+
+def _first_of(word: Word) -> Word:
+    """The first of what is coordinated."""
+    while word.dep == "conj" and word.head is not None:
+        word = word.head
+    return word
+
+
+def _take_over(verb: Word, subject: Word) -> None:
+    """The verb takes its subject's place in the tree, and what follows it."""
+    place, dep = subject.head, subject.dep
+    verb.moved(None, dep)
+    for child in [c for c in subject.children if c.i > verb.i]:
+        child.moved(verb, child.dep)
+    subject.moved(verb, "nsubj")
+    verb.moved(place, dep)
+
+
+def _colour_took_the_verb(word: Word) -> None:
+    """ "A man in red lays on": "red lays" is read as what the man is in."""
+    prep = word.head
+    if word.tag != "NNS" or word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
+        return
+    left = [c for c in word.children if c.i < word.i]
+    subject = prep.head
+    if subject is None or subject.pos not in _NOMINAL or not _more_verb(word):
+        return
+    if len(left) != 1 or left[0].i != word.i - 1 or not wordnet.is_colour(left[0].low):
+        return
+    word.moved(None, "ROOT")
+    _take_over(word, subject)
+    left[0].moved(prep, "pobj")
+    word.pos, word.tag = "VERB", "VBZ"
+
+
+def _participle_read_as_noun(word: Word, before: Word | None) -> None:
+    """ "a red dress kneeling": a compound noun that no dictionary has, ending in a participle."""
+    if before is None or word.pos not in _NOMINAL or not word.low.endswith("ing"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if before.pos not in _NOMINAL or base == word.low or not wordnet.has(base, "v"):
+        return
+    known = wordnet.has(f"{before.low} {word.low}", "n")
+    if known or wordnet.supersense(word.low, "n") in _NOT_DOING:
+        return
+    direct = before.head is word and before.dep in ("compound", "nmod", "nsubj")
+    # "small and large dog playing": the noun hides among the adjectives
+    if not direct and not (before.dep == "conj" and before.under(word)):
+        return
+    place, dep = word.head, word.dep
+    before.moved(None, dep)
+    for child in [c for c in word.children if c.i < before.i]:
+        child.moved(before, child.dep)
+    word.moved(before, "acl")
+    before.moved(place, dep)
+    word.pos, word.tag = "VERB", "VBG"
+
+
+def _participle_read_as_object(word: Word) -> None:
+    """ "is wearing purple and jogging": the second verb is read as a second thing worn."""
+    thing = word.head
+    if word.dep != "conj" or word.pos != "NOUN" or not word.low.endswith("ing") or thing is None:
+        return
+    verb = thing.head if thing.dep == "dobj" else thing
+    if verb is None or verb.tag != "VBG" or verb.pos != "VERB" or word.kids("det", "amod"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    acts = wordnet.supersense(word.low, "n") not in _NOT_DOING
+    if acts and base != word.low and wordnet.has(base, "v") and not word.kids("compound"):
+        word.moved(verb, "conj")
+        word.pos, word.tag = "VERB", "VBG"
+
+
+def _adverb_read_as_noun(word: Word, before: Word | None) -> None:
+    """ "play basketball indoors": a word that is never a noun gives its place to the one before."""
+    if before is None or word.pos != "NOUN" or before.pos not in _NOMINAL:
+        return
+    if before.head is not word or before.dep != "compound" or not wordnet.has(word.low, "r"):
+        return
+    if wordnet.has(wordnet.lemma(word.low, "n"), "n"):
+        return
+    place, dep = word.head, word.dep
+    before.moved(None, dep)
+    word.moved(before, "advmod")
+    before.moved(place, dep)
+    word.pos, word.tag = "ADV", "RB"
+
+
+def _adjective_read_as_verb(word: Word) -> None:
+    """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
+    if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):
+        return
+    thing = next((c for c in word.kids("dobj", "obj") if c.i == word.i + 1), None)
+    subjects = word.kids("nsubj", "nsubjpass")
+    if thing is None or thing.kids("det") or len(subjects) > 1:
+        return
+    if not all(s.pos == "ADJ" and s.i < word.i for s in subjects):
+        return
+    if not subjects and not (word.dep == "ROOT" and word.i == 0 and word.tag == "VBN"):
+        return
+    place, dep = word.head, word.dep
+    thing.moved(None, dep)
+    for child in list(word.children):
+        child.moved(thing, "amod" if child in subjects else child.dep)
+    word.moved(thing, "amod")
+    thing.moved(place, dep)
+    word.tag = "VBN"
+
+
+def _noun_read_as_adjective(word: Word, words: list[Word]) -> None:
+    """ "a brown couch": a determiner hangs only on nouns, whatever the tag says."""
+    if word.pos not in ("VERB", "ADJ") or not word.kids("det"):
+        return
+    follows = words[word.i + 1] if word.i + 1 < len(words) else None
+    if follows is not None and (follows.pos in _NOMINAL or follows.pos == "ADJ"):
+        return
+    if wordnet.has(wordnet.lemma(word.low, "n"), "n") and not word.kids("nsubj", "aux"):
+        word.pos, word.tag = "NOUN", "NN"

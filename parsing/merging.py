@@ -1,0 +1,103 @@
+"""Which surface forms mean the same tag: groups by strong evidence, rows to review by weak."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import Literal
+
+from parsing import wordnet
+from parsing.graph import Kind
+from parsing.wordnet import Evidence
+
+Part = Literal["noun", "verb", "adjective"]
+Key = tuple[str, Part]  # a surface form and its part of speech: "train" twice
+
+PART: dict[Kind, Part] = {
+    "object": "noun",
+    "scene": "noun",
+    "action": "verb",
+    "attribute": "adjective",
+}
+_KIND_OF: dict[Part, Kind] = {"noun": "object", "verb": "action", "adjective": "attribute"}
+_POS: dict[Part, str] = {"noun": "n", "verb": "v", "adjective": "a"}
+_TOO_COMMON = 40  # surfaces below one synset beyond which a shared sense says nothing
+
+
+def spelling(surface: str) -> str:
+    """ "t-shirt", "t shirt" and "tshirt" alike."""
+    return "".join(c for c in surface.lower() if c.isalnum())
+
+
+def evidence(a: Key, b: Key) -> Evidence | None:
+    """Why two surfaces may be the same tag; never across parts of speech."""
+    if a[1] != b[1]:
+        return None
+    found = wordnet.synonym_evidence(a[0], b[0], _KIND_OF[a[1]])
+    if found is not None and found.strong:
+        return found
+    if spelling(a[0]) == spelling(b[0]):
+        both = wordnet.has(a[0], _POS[a[1]]) and wordnet.has(b[0], _POS[b[1]])
+        return Evidence("same letters", 0.5 if both else 1.0, strong=not both)
+    return found
+
+
+def groups(keys: Iterable[Key]) -> list[list[Key]]:
+    """Surfaces joined by strong evidence, each list in alphabetical order."""
+    parent: dict[Key, Key] = {key: key for key in sorted(set(keys))}
+
+    def root(key: Key) -> Key:
+        while parent[key] != key:
+            key = parent[key]
+        return key
+
+    for bucket in _buckets(parent):
+        for a, b in combinations(bucket, 2):
+            found = evidence(a, b)
+            if found is not None and found.strong:
+                first, second = sorted((root(a), root(b)))
+                parent[second] = first
+    joined: dict[Key, list[Key]] = defaultdict(list)
+    for key in parent:
+        joined[root(key)].append(key)
+    return list(joined.values())
+
+
+def _buckets(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    """Only surfaces with the same dominant sense or the same letters are worth comparing."""
+    buckets: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    for key in keys:
+        buckets["letters " + key[1], spelling(key[0])].append(key)
+        if found := wordnet.senses(key[0], _POS[key[1]]):
+            buckets["sense", found[0].name()].append(key)
+    return (bucket for bucket in buckets.values() if len(bucket) > 1)
+
+
+def weak_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key, Evidence]]:
+    """Pairs that share only a minor sense: for a person to look at, each once."""
+    by_sense: dict[str, set[Key]] = defaultdict(set)
+    for key in keys:
+        for synset in wordnet.senses(key[0], _POS[key[1]]):
+            by_sense[synset.name()].add(key)
+        by_sense["letters " + spelling(key[0]) + key[1]].add(key)
+    pairs = {
+        pair
+        for bucket in by_sense.values()
+        if len(bucket) <= _TOO_COMMON
+        for pair in combinations(sorted(bucket), 2)
+    }
+    for a, b in sorted(pairs):
+        if (found := evidence(a, b)) is not None and not found.strong:
+            yield a, b, found
+
+
+def head_of(key: Key) -> Key | None:
+    """The head noun of a compound that means a kind of it: "metal bench" -> bench."""
+    surface, part = key
+    words = surface.split(" ")
+    if part != "noun" or len(words) < 2 or words[0] in ("toy", "fake", "model", "stuffed"):
+        return None
+    if wordnet.has(surface, "n"):
+        return None  # a word of its own: a hot dog is no dog
+    return words[-1], "noun"

@@ -1,0 +1,266 @@
+"""Noun phrases of a caption: which words name a thing, and how far the name reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from parsing import lexicon, wordnet
+from parsing.words import Word
+
+_NOMINAL = {"NOUN", "PROPN"}
+_LONGEST = 4  # words of a name that the word lists are asked for
+_COMPOUND = 3  # words of a compound that no list knows
+_NATURAL = {"noun.food", "noun.animal", "noun.plant"}
+_CALENDAR = {"gregorian_calendar_month.n.01", "day_of_the_week.n.01"}
+
+
+@dataclass(slots=True, eq=False)
+class Phrase:
+    """A named thing: `head` is its last word, `words` all words of the name."""
+
+    head: Word
+    words: list[Word]
+    name: str
+    modifiers: list[Word] = field(default_factory=list)
+
+    @property
+    def start(self) -> int:
+        """First character of the name in the readable text."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> int:
+        """One past the last character of the name."""
+        return self.words[-1].end
+
+
+@dataclass(slots=True)
+class Nouns:
+    """All phrases of a caption and how other words find them."""
+
+    phrases: dict[int, Phrase]
+    negated: set[int]
+    owners: dict[int, Phrase] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Know for each word of a name whose it is: "a red [alarm] clock"."""
+        self.owners = {w.i: p for p in self.phrases.values() for w in p.words}
+
+    def meant(self, word: Word | None) -> Phrase | None:
+        """The thing a noun stands for: itself, or what follows the "of" of "a group of"."""
+        for _ in range(6):  # "a photo of a group of a lot of people" is deep enough
+            if word is None or word.i in self.negated:
+                return None
+            if word.i in self.phrases:
+                return self.phrases[word.i]
+            word = of_what(word)
+        return None
+
+    def all_meant(self, word: Word | None) -> list[Phrase]:
+        """The thing and those coordinated with it, no more than eight."""
+        if word is None:
+            return []
+        found = [self.meant(one) for one in word.conjuncts()]
+        return [phrase for phrase in found if phrase is not None][:8]
+
+
+def find_nouns(words: list[Word]) -> Nouns:
+    """Read the phrases from right to left, so that a name swallows the words before its head."""
+    negated = _negated(words)
+    phrases: dict[int, Phrase] = {}
+    taken: set[int] = set()
+    for word in reversed(words):
+        if word.i in taken or not _names_something(word):
+            continue
+        phrase = _phrase(word, words)
+        taken.update(w.i for w in phrase.words)
+        if word.i not in negated and _is_tag(phrase):
+            phrases[word.i] = phrase
+    return Nouns(dict(sorted(phrases.items())), negated)
+
+
+def names_colour(word: Word) -> bool:
+    """ "a man in red" says how he looks; "an orange", "oranges" are things."""
+    return wordnet.is_colour(word.low) and word.tag in ("NN", "JJ", "NNP") and not word.kids("det")
+
+
+def of_what(word: Word) -> Word | None:
+    """The noun after "of": "group of people" -> people."""
+    for prep in word.kids("prep"):
+        if prep.low == "of" and (nouns := prep.kids("pobj")):
+            return nouns[0]
+    return None
+
+
+def noun_lemma(word: Word) -> str:
+    """Singular base form of one noun."""
+    plural = word.tag in ("NNS", "NNPS")
+    return wordnet.lemma(word.low, "n", tie=word.model_lemma, inflected=plural)
+
+
+def _negated(words: list[Word]) -> set[int]:
+    """Nouns the caption says are not there: "no people", "without a hat or a coat"."""
+    found: set[int] = set()
+    for word in words:
+        starts: list[Word] = []
+        if word.low in ("no", "neither") and word.dep in ("det", "neg") and word.head:
+            starts = [word.head]
+        elif word.low in ("without", "minus", "lacking"):
+            starts = word.kids("pobj", "dobj", "pcomp")
+        elif word.dep == "neg" and word.head and word.head.pos in ("VERB", "AUX"):
+            starts = word.head.kids("dobj", "attr")
+        for start in starts:
+            for noun in start.conjuncts():
+                inner = of_what(noun)
+                found.update(n.i for n in (noun, inner) if n is not None)
+    return found
+
+
+def _names_something(word: Word) -> bool:
+    if word.pos not in _NOMINAL or not any(c.isalpha() for c in word.text):
+        return False
+    if word.pos == "PROPN" and not _common(word):
+        return False
+    inside = word.dep in ("compound", "nmod") and word.head is not None
+    return not (inside and word.head is not None and _inside_name(word, word.head))
+
+
+def _inside_name(word: Word, head: Word) -> bool:
+    """A modifier noun belongs to the name of its head if that comes right after it."""
+    between = [w for w in head.children if word.i < w.i < head.i]
+    return word.i < head.i and word.i + len(between) + 1 >= head.i and head.pos in _NOMINAL
+
+
+def _common(word: Word) -> bool:
+    """Whether a word tagged as a name is a common noun after all: "umbrella", "a Dalmatian"."""
+    base = wordnet.lemma(word.low, "n")
+    found = wordnet.senses(base, "n")
+    if not found or wordnet.is_name(base) or _CALENDAR & wordnet.above(found[0]):
+        return False
+    if word.text[0].islower() or word.i == 0:
+        return True
+    article = any(c.low in ("a", "an") or c.dep == "nummod" for c in word.kids("det", "nummod"))
+    return article or word.tag == "NNPS"
+
+
+def _is_tag(phrase: Phrase) -> bool:
+    """Noise words, mere quantities and names of individuals give no tag."""
+    head = phrase.head
+    single = len(phrase.words) == 1
+    if len(phrase.name) < 2 or wordnet.is_name(phrase.name):
+        return False
+    if not single:
+        return not all(noun_lemma(w) in lexicon.noise("n") for w in phrase.words)
+    if names_colour(head):
+        return False
+    if head.low in lexicon.noise("n") or phrase.name in lexicon.noise("n"):
+        return False
+    base = noun_lemma(head)
+    if {base, head.low} & lexicon.quantities():
+        return of_what(head) is None and bool({base, head.low} & lexicon.stand_alone())
+    return True
+
+
+def _phrase(head: Word, words: list[Word]) -> Phrase:
+    """The longest name ending at this head, and the modifiers left over."""
+    before = _left_of(head, words)
+    known = _known_start(head, before)
+    plain = _compound_start(before)
+    size = max(known, min(plain, _COMPOUND - 1))
+    inside = before[len(before) - size :] if size else []
+    loose = [w for w in before if w not in inside]
+    noisy = noun_lemma(head) in lexicon.noise("n") and not known
+    if noisy:  # "sunset background" shows a sunset: the noise word steps aside
+        inside, loose = [], before
+    name = _joined([*inside, head])
+    return Phrase(head, [*inside, head], name, [w for w in loose if w.dep != "punct"])
+
+
+def _left_of(head: Word, words: list[Word]) -> list[Word]:
+    """The unbroken run of modifiers and hyphens that ends just before the head."""
+    run: list[Word] = []
+    for i in range(head.i - 1, max(-1, head.i - 8), -1):
+        word = words[i]
+        hyphen = word.text == "-"
+        if not hyphen and word.dep not in ("compound", "amod", "nmod", "advmod", "nummod", "poss"):
+            break
+        if not word.under(head) or word.dep == "poss":
+            break
+        run.insert(0, word)
+    while run and run[0].text == "-":
+        run.pop(0)
+    return run
+
+
+def _known_start(head: Word, before: list[Word]) -> int:
+    """How many words before the head belong to a name that a word list knows; 0 if none."""
+    for size in range(min(len(before), _LONGEST + 1), 0, -1):
+        part = before[-size:]
+        if part[0].text == "-" or (part[0].i > 0 and _hyphened(part[0], before)):
+            continue
+        name = _joined([*part, head])
+        if _listed(name) and not _free_adjective(part, head, name):
+            return size
+    return 0
+
+
+def _hyphened(word: Word, before: list[Word]) -> bool:
+    at = before.index(word)
+    return at > 0 and before[at - 1].text == "-"
+
+
+def _listed(name: str) -> bool:
+    spellings = {name, name.replace("-", " "), name.replace("-", "")}
+    return any(s in lexicon.compounds() or wordnet.has(s, "n") for s in spellings)
+
+
+def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
+    """ "little girl" and "red wine" are in WordNet, but say: a girl, little; a wine, red."""
+    first = part[0]
+    if name in lexicon.compounds():
+        return False
+    if wordnet.is_colour(first.low):
+        # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
+        return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
+    person = wordnet.supersense(noun_lemma(head), "n") in ("noun.person", "noun.group")
+    return first.pos == "ADJ" and person
+
+
+def _compound_start(before: list[Word]) -> int:
+    """How many words before the head are nouns of its compound."""
+    size = 0
+    for word in reversed(before):
+        if word.text == "-":
+            size += 1
+            continue
+        glued = size > 0 and before[-size].text == "-"
+        if not glued and not _belongs(word):
+            break
+        size += 1
+    while size and before[-size].text == "-":
+        size -= 1
+    return size
+
+
+def _belongs(word: Word) -> bool:
+    noun, adjective = wordnet.has(noun_lemma(word), "n"), wordnet.is_adjective(word.low)
+    if word.dep == "amod":
+        return noun and not adjective and word.tag in ("JJ", "NN")
+    if word.dep not in ("compound", "nmod") or word.pos not in _NOMINAL:
+        return False
+    if adjective and not noun:
+        return False  # "shirtless man", whatever the tag says
+    if word.pos == "PROPN" and not _common(word):
+        return False
+    return not wordnet.is_colour(word.low) and word.low not in lexicon.noise("n")
+
+
+def _joined(part: list[Word]) -> str:
+    """The name in lemma form, hyphens kept as the caption has them."""
+    text = ""
+    for word in part[:-1]:
+        glue = "" if word.text == "-" or not text or text.endswith("-") else " "
+        plural = word.tag == "NNS" and not _listed(" ".join(w.low for w in part))
+        text += glue + (noun_lemma(word) if plural else word.low)
+    last = noun_lemma(part[-1])
+    return last if not text else text + ("" if text.endswith("-") else " ") + last

@@ -1,0 +1,176 @@
+"""From words to a scene graph: the rules in the order in which they are applied."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from parsing import lexicon, wordnet
+from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
+from parsing.mend import mend
+from parsing.nouns import Nouns, Phrase, find_nouns, names_colour
+from parsing.text import CleanText
+from parsing.verbs import (
+    action_name,
+    agent,
+    is_passive,
+    is_verb,
+    objects,
+    places,
+    subjects,
+)
+from parsing.words import Word
+
+VERSION = "1"
+
+
+class Reader:
+    """Reads one caption; spans lead back to its original characters."""
+
+    def __init__(self, text: CleanText, words: list[Word]) -> None:
+        mend(words)
+        self.text = text
+        self.words = words
+        self.nouns: Nouns = find_nouns(words)
+
+    def graph(self, caption: str, note: str | None) -> SceneGraph:
+        """The whole scene graph, every part in reading order and without repetition."""
+        actions, verb_relations = self.actions()
+        return SceneGraph(
+            caption=caption,
+            objects=tuple(self.objects()),
+            attributes=tuple(dict.fromkeys(self.attributes())),
+            actions=tuple(dict.fromkeys(actions)),
+            relations=tuple(dict.fromkeys([*self.noun_relations(), *verb_relations])),
+            note=note,
+        )
+
+    def objects(self) -> list[Object]:
+        """Every named thing."""
+        return [
+            Object(p.name, *self.text.span(p.start, p.end), wordnet.noun_kind(p.name))
+            for p in self.nouns.phrases.values()
+        ]
+
+    def attributes(self) -> list[Attribute]:
+        """Adjectives before their noun, and those a verb says of its subject."""
+        found: list[Attribute] = []
+        for word in self.words:
+            if not _is_attribute(word):
+                continue
+            found += [
+                Attribute(_adjective(word), phrase.name, *self.text.span(word.start, word.end))
+                for phrase in self.described(word)
+            ]
+        return found
+
+    def described(self, word: Word, depth: int = 0) -> list[Phrase]:
+        """The things an adjective describes."""
+        head = word.head
+        if head is None or depth > 8:
+            return []
+        if word.dep == "conj" and _is_attribute(head, strict=False):
+            return self.described(head, depth + 1)
+        if word.dep in ("amod", "acl", "compound", "nmod", "appos"):
+            # only its own noun: in "an aerial photo of a field" nothing in the picture is aerial
+            phrase = self.nouns.owners.get(head.i)
+            return [phrase] if phrase and word not in phrase.words else []
+        if word.dep == "pobj" and head.low == "in":
+            return subjects(head, self.nouns)  # "a man in red"
+        if word.dep == "dobj":
+            return subjects(head, self.nouns)  # "a woman wearing purple"
+        if word.dep in ("acomp", "attr", "oprd", "xcomp") and not head.kids("neg"):
+            things = [p for c in head.kids("dobj") for p in self.nouns.all_meant(c)]
+            return things or subjects(head, self.nouns) or self._there_is(head)
+        return []
+
+    def _there_is(self, verb: Word) -> list[Phrase]:
+        return [p for c in verb.kids("attr") if (p := self.nouns.meant(c))]
+
+    def actions(self) -> tuple[list[Action], list[Relation]]:
+        """Verbs with their ends, and the relations they carry."""
+        actions: list[Action] = []
+        relations: list[Relation] = []
+        for word in self.words:
+            if not is_verb(word) or (word.dep == "amod" and _is_attribute(word)):
+                continue
+            name = action_name(word)
+            doers, things = subjects(word, self.nouns), objects(word, self.nouns)
+            carried = doers
+            if is_passive(word):
+                doers, things = agent(word, self.nouns), things or doers
+            span = self.text.span(word.start, word.end)
+            if name is not None:
+                ends = product(_names(doers), _names(things))
+                actions += [Action(name, doer, thing, *span) for doer, thing in ends]
+            relations += self.verb_relations(word, name, carried, things)
+        return actions, relations
+
+    def verb_relations(
+        self, word: Word, name: str | None, doers: list[Phrase], things: list[Phrase]
+    ) -> list[Relation]:
+        """(man, hold, umbrella) and (cat, lay in, suitcase)."""
+        span = self.text.span(word.start, word.end)
+        found = [
+            Relation(name, a.name, b.name, *span)
+            for a, b in product(doers, things)
+            if name is not None and a is not b
+        ]
+        for place in places(word, self.nouns):
+            predicate = f"{name} {place.words}" if name else place.words
+            found += [
+                Relation(predicate, a.name, b.name, *span)
+                for a, b in product(doers or things, place.things)
+                if a is not b
+            ]
+        return found
+
+    def noun_relations(self) -> list[Relation]:
+        """Prepositions on nouns, on "be", and possession."""
+        found: list[Relation] = []
+        for word in self.words:
+            if word.pos in ("NOUN", "PROPN"):
+                ends = self.nouns.all_meant(word)[:1]
+            elif word.pos == "AUX" and not word.kids("neg"):
+                ends = subjects(word, self.nouns) or self._there_is(word)
+            else:
+                continue
+            span = self.text.span(word.start, word.end)
+            for place in places(word, self.nouns):
+                found += [
+                    Relation(place.words, a.name, b.name, *span)
+                    for a, b in product(ends, place.things)
+                    if a is not b
+                ]
+            for owner in word.kids("poss"):
+                found += [
+                    Relation("have", a.name, b.name, *span)
+                    for a, b in product(self.nouns.all_meant(owner), ends)
+                ]
+        return found
+
+
+def _names(phrases: list[Phrase]) -> list[str | None]:
+    return [phrase.name for phrase in phrases] or [None]
+
+
+def _is_attribute(word: Word, strict: bool = True) -> bool:
+    """Adjectives, and participles before their noun that are adjectives in their own right."""
+    low = word.low
+    if low in lexicon.noise("a") or not any(c.isalpha() for c in low):
+        return not strict and word.pos == "ADJ"
+    if word.kids("neg") or any(c.low == "not" for c in word.children):
+        return False
+    if word.pos == "ADJ":
+        # "midair stunt": an adjective to the tagger, to WordNet only a noun
+        return word.dep != "amod" or wordnet.has(low, "a") or not wordnet.has(low, "n")
+    if word.pos in ("NOUN", "PROPN"):
+        if word.dep in ("pobj", "dobj"):
+            return names_colour(word)
+        bare = wordnet.is_adjective(low) and not wordnet.has(low, "n")
+        return word.dep in ("compound", "nmod", "amod") and (bare or wordnet.is_colour(low))
+    return word.dep == "amod" and word.tag == "VBN" and wordnet.has(low, "a")
+
+
+def _adjective(word: Word) -> str:
+    compared = word.tag in ("JJR", "JJS")
+    return wordnet.lemma(word.low, "a", inflected=True) if compared else word.low

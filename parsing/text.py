@@ -1,0 +1,87 @@
+"""Caption text made readable for the language model, each character traced to the original."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from dataclasses import dataclass
+
+MAX_CHARACTERS = 2000
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
+_URL = re.compile(r"(?:https?://|www\.)\S+")
+_PIECES = re.compile(f"(?P<markup>{_MARKUP.pattern})|(?P<url>{_URL.pattern})|{_ENTITY.pattern}")
+_QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
+# Placeholders that web corpora put where a name stood.
+_PLACEHOLDERS = {"<person>": "person"}
+
+
+@dataclass(frozen=True, slots=True)
+class CleanText:
+    """Readable text; character i came from the original's starts[i]:ends[i]."""
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The original's span for a non-empty span of the readable text."""
+        return self.starts[start], self.ends[end - 1]
+
+
+def clean(caption: str) -> CleanText:
+    """Entities decoded, markup and addresses out, white space single, capitals calmed."""
+    characters: list[tuple[str, int, int]] = []
+    last = 0
+    for piece in _PIECES.finditer(caption):
+        characters += [(c, i, i + 1) for i, c in enumerate(caption[last : piece.start()], last)]
+        spelled = _spelled(piece)
+        characters += [(c, piece.start(), piece.end()) for c in spelled]
+        last = piece.end()
+    characters += [(c, i, i + 1) for i, c in enumerate(caption[last:], last)]
+    return _joined(characters)
+
+
+def _spelled(piece: re.Match[str]) -> str:
+    if piece["markup"]:
+        return f" {_PLACEHOLDERS.get(piece['markup'].lower(), '')} "
+    return " " if piece["url"] else html.unescape(piece[0])
+
+
+def _joined(characters: list[tuple[str, int, int]]) -> CleanText:
+    kept: list[tuple[str, int, int]] = []
+    for raw, start, end in characters:
+        char = _readable(raw)
+        if char == " " and (not kept or kept[-1][0] == " "):
+            continue
+        if char:
+            kept.append((char, start, end))
+    while kept and kept[-1][0] == " ":
+        kept.pop()
+    text = _calm("".join(c for c, _, _ in kept))
+    return CleanText(text, [s for _, s, _ in kept], [e for _, _, e in kept])
+
+
+def _readable(char: str) -> str:
+    """One character, a space, or nothing."""
+    if char.isascii() and char.isprintable():
+        return _QUOTES.get(char, char)
+    category = unicodedata.category(char)
+    if category == "Cf":  # joiners and direction marks: invisible inside words
+        return ""
+    if category[0] in "CZ":  # controls, lone surrogates, unassigned; separators
+        return " "
+    return _QUOTES.get(char, char)
+
+
+def _calm(text: str) -> str:
+    """Lower case where capitals carry nothing: ALL CAPS, Or A Title With Every Word Capitalised."""
+    words = [word for word in text.split() if word[0].isalpha()]
+    long = [word for word in words if len(word) > 3] or words
+    shouted = sum(c.isupper() for c in text) > 0.7 * max(1, sum(c.isalpha() for c in text))
+    titled = len(words) >= 4 and all(word[0].isupper() for word in long)
+    if not (shouted or titled):
+        return text
+    # A letter whose lower case is longer than itself stays, or the characters would shift.
+    return "".join(low if len(low := c.lower()) == 1 else c for c in text)

@@ -1,0 +1,162 @@
+"""Who does what to whom, and what is where: actions and relations read from the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from parsing import lexicon, wordnet
+from parsing.nouns import Nouns, Phrase, of_what
+from parsing.words import Word
+
+_SUBJECTS = ("nsubj", "nsubjpass", "csubj")
+_LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
+_RELATIVE = {"who", "which", "that", "whom"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A preposition with the things it leads to: "next to" -> [pillow]."""
+
+    words: str
+    things: list[Phrase]
+    negated: bool = False
+
+
+def is_verb(word: Word) -> bool:
+    """A verb with a meaning of its own: no auxiliary, no "be"; a negated one names nothing."""
+    if word.pos not in ("VERB", "AUX") or word.dep in ("aux", "auxpass"):
+        return False
+    return word.pos == "VERB" and not word.kids("neg")
+
+
+def action_name(word: Word) -> str | None:
+    """Base form, with its particle where that changes the meaning: "take off", but "sit"."""
+    inflected = word.tag != "VB" and word.tag != "VBP"
+    base = wordnet.lemma(word.low, "v", tie=word.model_lemma, inflected=inflected)
+    if base in lexicon.noise("v") or not base.replace("-", "").isalpha():
+        return None
+    for particle in word.kids("prt"):
+        phrasal = f"{base} {particle.low}"
+        own = wordnet.senses(phrasal, "v")
+        if own and not set(own) & set(wordnet.senses(base, "v")):
+            return phrasal
+    return base
+
+
+def subjects(word: Word, nouns: Nouns, depth: int = 0) -> list[Phrase]:
+    """Who does it: own subject, else the noun it modifies, else that of the verb above."""
+    if depth > 8:  # the tree is finite, a caption's sense of it ends sooner
+        return []
+    for subject in word.kids(*_SUBJECTS):
+        if subject.low in _RELATIVE and word.dep == "relcl":
+            return _modified(word, nouns)
+        if subject.low == "there":
+            continue
+        return nouns.all_meant(subject)
+    if word.dep in ("acl", "relcl", "amod"):
+        if word.dep == "relcl" and word.head and word.head.pos in ("VERB", "AUX"):
+            return []
+        return _modified(word, nouns)
+    if word.head is None:
+        # "two dogs, running": a fragment's verb may carry its noun in other places
+        return [p for c in word.kids("npadvmod", "dep") if (p := nouns.meant(c))][:1]
+    if word.dep in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep", "acomp", "attr"):
+        if word.head.pos in ("NOUN", "PROPN"):
+            verb = _verb_above(word.head) if word.dep == "conj" else None
+            return subjects(verb, nouns, depth + 1) if verb else nouns.all_meant(word.head)
+        return subjects(word.head, nouns, depth + 1)
+    return []
+
+
+def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
+    """The noun a participle or relative clause describes, through "a group of people sitting"."""
+    if word.head is None:
+        return []
+    doer = word.head
+    if word.tag == "VBG" and word.dep == "acl":
+        doer = _alive(doer, nouns) or doer
+    return nouns.all_meant(doer)
+
+
+def _verb_above(noun: Word) -> Word | None:
+    """ "eats pizza and drinks milk": "drinks" hangs on pizza, but shares the eater."""
+    return noun.head if noun.dep == "dobj" else None
+
+
+def _alive(noun: Word, nouns: Nouns) -> Word | None:
+    """ "a boy in a t-shirt riding": a lifeless thing does nothing, who wears or holds it does."""
+    word: Word | None = noun
+    for _ in range(4):
+        if word is None or not _lifeless(word, nouns):
+            return word
+        over = word.head
+        if over is not None and over.dep in ("prep", "agent"):
+            over = over.head
+        if over is not None and over.pos == "VERB":
+            found = subjects(over, nouns)
+            over = found[0].head if found else None
+        word = over
+    return None
+
+
+def _lifeless(word: Word, nouns: Nouns) -> bool:
+    phrase = nouns.meant(word)
+    if phrase is None or word.pos not in ("NOUN", "PROPN"):
+        return True
+    found = wordnet.senses(phrase.name, "n") or wordnet.senses(phrase.name.split(" ")[-1], "n")
+    if not found or "conveyance.n.03" in wordnet.above(found[0]):
+        return False
+    return found[0].lexname() in _LIFELESS
+
+
+def objects(word: Word, nouns: Nouns) -> list[Phrase]:
+    """To what it is done: the direct object, or what the relative clause describes."""
+    for thing in word.kids("dobj", "obj", "dative"):
+        if thing.low in _RELATIVE:
+            return _modified(word, nouns)
+        return nouns.all_meant(thing)
+    own = word.kids(*_SUBJECTS)
+    where = any(c.low in ("where", "when", "why") for c in word.kids("advmod"))
+    if word.dep == "relcl" and own and own[0].low not in _RELATIVE and not where:
+        return _modified(word, nouns)  # "the ball the dog chases"
+    return []
+
+
+def is_passive(word: Word) -> bool:
+    """ "are parked", and the bare participle after its noun: "bus parked on the street"."""
+    return bool(word.kids("auxpass", "nsubjpass")) or (
+        word.tag == "VBN" and word.dep in ("acl", "amod") and not word.kids("aux")
+    )
+
+
+def agent(word: Word, nouns: Nouns) -> list[Phrase]:
+    """Who does it in a passive clause: "held by a man"."""
+    for by in word.kids("agent"):
+        for noun in by.kids("pobj"):
+            return nouns.all_meant(noun)
+    return []
+
+
+def places(word: Word, nouns: Nouns) -> Iterator[Place]:
+    """The prepositions that hang on a word and where each leads."""
+    for child in word.kids("prep", "agent", "advmod", "prt", "dative"):
+        if child.pos == "ADV" and not child.kids("prep"):
+            continue
+        yield from _follow(child, [], nouns)
+
+
+def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
+    """Walk "next" -> "to" -> pillow and "in" -> "front" -> "of" -> table."""
+    said = [*before, word.low]
+    if len(said) > 6:
+        return
+    for inner in word.kids("prep"):
+        yield from _follow(inner, said, nouns)
+    for noun in word.kids("pobj"):
+        whole = of_what(noun)
+        phrase = " ".join([*said, noun.low, "of"])
+        if whole is not None and phrase in lexicon.prepositions():
+            yield Place(phrase, nouns.all_meant(whole))
+        else:
+            yield Place(" ".join(said), nouns.all_meant(noun))

@@ -1,0 +1,256 @@
+"""WordNet questions with cached answers: lemmas, kinds, picturability, evidence of synonymy."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from parsing.graph import Kind, NounKind
+from parsing.lexicon import DATA, lemma_exceptions, lines
+
+_POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
+_ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
+_DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
+_NOT_PICTURABLE = {
+    "noun.attribute", "noun.cognition", "noun.communication", "noun.feeling", "noun.motive",
+    "noun.possession", "noun.process", "noun.quantity", "noun.relation", "noun.state", "noun.time",
+    "verb.cognition", "verb.emotion",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why two surfaces may mean the same; only `strong` evidence merges without a person."""
+
+    text: str
+    score: float
+    strong: bool
+
+
+@cache
+def reader() -> Any:
+    """NLTK's reader over the packed files; the first call takes seconds."""
+    import nltk.data
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+    folder = str(DATA / "wordnet")
+    if folder not in nltk.data.path:  # NLTK refuses files outside its own path
+        nltk.data.path.insert(0, folder)
+    root = nltk.data.find("corpora/wordnet.zip/wordnet/")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "multilingual functions are not available": not used
+        return WordNetCorpusReader(root, None)
+
+
+@cache
+def has(word: str, pos: str) -> bool:
+    """Whether WordNet lists exactly this form: "hot dog", not "hot dogs"."""
+    return word.replace(" ", "_").lower() in reader()._lemma_pos_offset_map and bool(
+        _offsets(word, pos)
+    )
+
+
+def _offsets(word: str, pos: str) -> list[int]:
+    by_pos = reader()._lemma_pos_offset_map[word.replace(" ", "_").lower()]
+    return [*by_pos.get(pos, ()), *(by_pos.get("s", ()) if pos == "a" else ())]
+
+
+@cache
+def senses(word: str, pos: str) -> tuple[Any, ...]:
+    """Synsets that list exactly this form, the most frequent first."""
+    if not has(word, pos):
+        return ()
+    found = {o: reader().synset_from_pos_and_offset(pos, o) for o in _offsets(word, pos)}
+    return tuple(found.values())
+
+
+@cache
+def sense_counts(word: str, pos: str) -> tuple[int, ...]:
+    """How often each sense was used in WordNet's tagged texts, in the order of `senses`."""
+    form, counts = word.replace(" ", "_").lower(), _counts()
+    return tuple(
+        max(
+            (counts.get(x.key(), 0) for x in synset.lemmas() if x.name().lower() == form), default=0
+        )
+        for synset in senses(word, pos)
+    )
+
+
+@cache
+def _counts() -> dict[str, int]:
+    """Sense key -> uses; read whole, because NLTK searches the file anew for every question."""
+    with reader().open("cntlist.rev") as file:
+        rows = (line.split() for line in file)
+        return {row[0]: int(row[2]) for row in rows if row}
+
+
+def count(word: str, pos: str) -> int:
+    """How often this form was used as this part of speech."""
+    return sum(sense_counts(word, pos))
+
+
+@cache
+def shares(word: str, pos: str) -> tuple[float, ...]:
+    """The share of each sense; unseen senses count half, earlier ones a little more."""
+    weights = [n + 0.5 / (rank + 1) for rank, n in enumerate(sense_counts(word, pos))]
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+@cache
+def lemma(form: str, pos: str, tie: str = "", inflected: bool = False) -> str:
+    """Base form by exception list, then WordNet's morphology; `tie` (the model's) breaks ties.
+
+    An inflected form ("saw" tagged as past tense) prefers another base than itself.
+    """
+    form = form.lower()
+    if known := lemma_exceptions().get((form, pos)):
+        return known
+    candidates = reader()._morphy(form, pos)
+    if not candidates and pos == "n" and (words := form.replace("_", " ").split())[1:]:
+        return " ".join([*words[:-1], lemma(words[-1], pos, inflected=inflected)])
+    if not candidates:
+        return _unlisted(form, pos, tie)
+    others = [c for c in candidates if c != form] if inflected else candidates
+    if inflected and others and form in candidates and pos == "n":
+        # "stairs" and "woods" are words of their own, "hands" and "men" hardly ever.
+        best = max(count(other, pos) for other in others)
+        others = [form] if count(form, pos) > best else others
+    ranked = sorted(others or candidates, key=lambda c: (-count(c, pos), c != tie, c))
+    return str(ranked[0])
+
+
+def _unlisted(form: str, pos: str, tie: str) -> str:
+    """A word WordNet lacks: by its last part where that is a word, else as the model says."""
+    first, hyphen, last = form.rpartition("-")
+    if hyphen and first and last:
+        return f"{first}-{lemma(last, pos)}"
+    for size in range(3, len(form) - 4):  # "wakeboarding" -> wake + boarding
+        if pos == "v" and reader()._morphy(form[size:], pos):
+            return form[:size] + lemma(form[size:], pos, inflected=True)
+    return tie or form
+
+
+@cache
+def is_name(surface: str) -> bool:
+    """Whether WordNet knows this noun only as an individual: "paris", "new york"."""
+    found = senses(surface, "n")
+    return bool(found) and all(synset.instance_hypernyms() for synset in found)
+
+
+@cache
+def supersense(surface: str, pos: str) -> str:
+    """The lexicographer file of the dominant sense, "" for unknown words."""
+    found = senses(surface, pos) or senses(surface.split(" ")[-1], pos)
+    return str(found[0].lexname()) if found else ""
+
+
+@cache
+def is_adjective(word: str) -> bool:
+    """Listed as one, or built like one: "shirtless"."""
+    return has(word, "a") or (not has(word, "n") and word.endswith(("less", "ful", "ish")))
+
+
+@cache
+def is_colour(word: str) -> bool:
+    """Whether the dominant noun sense is a colour and an adjective of that form exists."""
+    if not has(word, "a"):
+        return False
+    # "orange" is a fruit first: any sense will do, because the adjective is only a colour.
+    colours = {"chromatic_color.n.01", "achromatic_color.n.01"}
+    return any(colours & above(synset) for synset in senses(word, "n")[:4])
+
+
+@cache
+def above(synset: Any) -> frozenset[str]:
+    """Names of a synset and all its hypernyms."""
+    chain = {synset, *synset.closure(lambda s: s.hypernyms() + s.instance_hypernyms())}
+    return frozenset(s.name() for s in chain)
+
+
+@cache
+def _scene_roots() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Synsets that are places, those below them that are not, and words that are places."""
+    entries = lines("scenes")
+    never, words = (
+        frozenset(e[1:].strip() for e in entries if e.startswith(sign)) for sign in "-="
+    )
+    return frozenset(e for e in entries if e[0] not in "-="), never, words
+
+
+@cache
+def noun_kind(surface: str) -> NounKind:
+    """ "scene" for places and surroundings, by hypernyms of the likely senses."""
+    known = surface if has(surface, "n") else surface.split(" ")[-1]
+    roots, never, words = _scene_roots()
+    if known in words:
+        return "scene"
+    weighed = [
+        (synset, share)
+        for synset, share in zip(senses(known, "n"), shares(known, "n"), strict=True)
+        if not synset.instance_hypernyms()  # a bikini is no atoll
+    ]
+    places = [
+        share for synset, share in weighed if above(synset) & roots and not above(synset) & never
+    ]
+    return "scene" if sum(places) > 0.5 * sum(share for _, share in weighed) else "object"
+
+
+@cache
+def picturable(surface: str, kind: Kind) -> str | None:
+    """None if a picture can show it, else the reason why not."""
+    pos = _POS[kind]
+    known = surface if has(surface, pos) else surface.split(" ")[-1 if pos == "n" else 0]
+    found = senses(known, pos)
+    if not found or pos == "a":
+        return None
+    if pos == "n" and is_name(known):
+        return f"a name: {found[0].definition()}"
+    weighed = list(zip(found, shares(known, pos), strict=True))
+    if sum(share for synset, share in weighed if _shows(synset)) >= _ENOUGH:
+        return None
+    blocked = sorted({s.lexname() for s, share in weighed if share >= _ENOUGH and not _shows(s)})
+    return f"not picturable: {', '.join(blocked) or found[0].lexname()}"
+
+
+def _shows(synset: Any) -> bool:
+    if synset.lexname() not in _NOT_PICTURABLE:
+        return True
+    return bool(above(synset) & frozenset(lines("picturable")))
+
+
+def synonym_evidence(a: str, b: str, kind: Kind) -> Evidence | None:
+    """What WordNet says about two surfaces of one kind; None where it says nothing."""
+    pos = _POS[kind]
+    of_a, of_b = senses(a, pos), senses(b, pos)
+    shared = [s for s in of_a if s in of_b]
+    if not shared:
+        return None
+    best = max(shared, key=lambda s: min(_share(a, s, pos), _share(b, s, pos)))
+    score = round(min(_share(a, best, pos), _share(b, best, pos)), 4)
+    if of_a[0] == of_b[0] and _dominated(a, pos) and _dominated(b, pos):
+        return Evidence(f"wordnet: both mainly {of_a[0].name()}", score, strong=True)
+    return Evidence(f"wordnet: share the sense {best.name()}", score, strong=False)
+
+
+def _dominated(word: str, pos: str) -> bool:
+    """One sense only, or one seen in text and far ahead: an unseen order is a guess ("bike")."""
+    one = len(senses(word, pos)) == 1
+    return one or (sense_counts(word, pos)[0] > 0 and shares(word, pos)[0] >= _DOMINANT)
+
+
+def _share(word: str, synset: Any, pos: str) -> float:
+    return shares(word, pos)[senses(word, pos).index(synset)]
+
+
+@cache
+def likely_kind(surface: str) -> Kind:
+    """The kind of a tag that comes without one: by its most frequent part of speech."""
+    if is_colour(surface):
+        return "attribute"
+    best = max("nva", key=lambda pos: (has(surface, pos), count(surface, pos), pos == "n"))
+    if best == "v" and has(surface, "v"):
+        return "action"
+    return "attribute" if best == "a" and has(surface, "a") else noun_kind(surface)

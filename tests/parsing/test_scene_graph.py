@@ -1,0 +1,151 @@
+"""Real captions through the real parser: tags, relations, order, and any text at all."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from parsing.errors import ParsingError
+from parsing.graph import Object, SceneGraph
+from parsing.registry import Parser, make_parser
+from tests.parsing.captions import EXPECTED
+
+
+def _set(text: str) -> set[str]:
+    return {word.strip() for word in text.split(",") if word.strip()}
+
+
+def _read(parser: Parser, caption: str) -> SceneGraph:
+    return parser.parse([caption])[0]
+
+
+@pytest.mark.parametrize(
+    ("caption", "objects", "attributes", "actions"), EXPECTED, ids=[row[0] for row in EXPECTED]
+)
+def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actions: str) -> None:
+    graph = _read(parser, caption)
+    assert {o.name for o in graph.objects} == _set(objects)
+    assert {a.name for a in graph.attributes} == _set(attributes)
+    assert {a.name for a in graph.actions} == _set(actions)
+
+
+@pytest.mark.parametrize(
+    ("caption", "relation"),
+    [
+        ("a cat laying in a suitcase next to a pillow", ("cat", "lay in", "suitcase")),
+        ("a cat laying in a suitcase next to a pillow", ("cat", "lay next to", "pillow")),
+        ("a chair is in front of a desk", ("chair", "in front of", "desk")),
+        ("a bird on top of a fence", ("bird", "on top of", "fence")),
+        ("many planes are parked next to a building", ("plane", "park next to", "building")),
+        ("a group of people sitting around a fire", ("person", "sit around", "fire")),
+        ("a man eats pizza and drinks milk", ("man", "drink", "milk")),
+        ("a person's hand", ("person", "have", "hand")),
+        ("a clock is on a desk", ("clock", "on", "desk")),
+        ("a boy in a t-shirt riding a wave", ("boy", "ride", "wave")),
+    ],
+)
+def test_relations(parser: Parser, caption: str, relation: tuple[str, str, str]) -> None:
+    found = {(r.subject, r.name, r.object) for r in _read(parser, caption).relations}
+    assert relation in found
+
+
+def test_passive_has_its_agent(parser: Parser) -> None:
+    (action,) = _read(parser, "a cake is cut by a woman").actions
+    assert (action.subject, action.name, action.object) == ("woman", "cut", "cake")
+
+
+def test_attributes_know_their_object(parser: Parser) -> None:
+    graph = _read(parser, "a red alarm clock on a wooden desk")
+    assert {(a.name, a.object) for a in graph.attributes} == {
+        ("red", "alarm clock"),
+        ("wooden", "desk"),
+    }
+
+
+def test_adjectives_of_the_photo_are_nobodys(parser: Parser) -> None:
+    assert not _read(parser, "an aerial photo of a field").attributes
+
+
+def test_spans_are_those_of_the_original(parser: Parser) -> None:
+    caption = "  A&nbsp;big\t\tDOG &amp; two\u200b CATS near fire   hydrants "
+    said = {m.name: caption[m.start : m.end] for m in _read(parser, caption).mentions()}
+    assert said["dog"] == "DOG"
+    assert said["cat"] == "CATS"
+    assert said["big"] == "big"
+    assert said["fire hydrant"] == "fire   hydrants"
+
+
+def test_one_result_per_text_in_order(parser: Parser) -> None:
+    texts = ["a dog", "", "a cat", "a dog", "🐶🐶"]
+    graphs = parser.parse(texts)
+    assert [g.caption for g in graphs] == texts
+    assert graphs[0] is graphs[3]
+    assert [len(g.objects) for g in graphs] == [1, 0, 1, 1, 0]
+
+
+def test_batches_do_not_change_results(parser: Parser) -> None:
+    texts = [row[0] for row in EXPECTED]
+    small = make_parser("spacy", batch_size=3)
+    assert small.parse(texts) == parser.parse(list(reversed(texts)))[::-1]
+
+
+def test_long_caption_is_cut_with_a_note(parser: Parser) -> None:
+    graph = _read(parser, "a dog and " * 300)
+    assert graph.note is not None and "2000 of 3000" in graph.note
+    assert all(m.end <= 2000 for m in graph.mentions())
+    assert graph.to_dict()["note"] == graph.note
+
+
+def test_graph_is_json(parser: Parser) -> None:
+    content = _read(parser, "a cat on a mat").to_dict()
+    assert list(content) == ["caption", "objects", "attributes", "actions", "relations"]
+    assert json.loads(json.dumps(content))["objects"][1]["name"] == "mat"
+    assert content["objects"][0] == {"name": "cat", "start": 2, "end": 5, "kind": "object"}
+
+
+def test_mentions_are_unique(parser: Parser) -> None:
+    for caption, *_ in EXPECTED:
+        mentions = _read(parser, caption).mentions()
+        assert len({(m.name, m.kind, m.start) for m in mentions}) == len(mentions)
+
+
+_VOCABULARY = (
+    "a the no two dog dogs man running run runs red in of on 's - and not without is photo "
+    "group t-shirt who that & &amp; <b> , . ( 🐶 PARIS it there"
+)
+_WORDS = st.sampled_from(_VOCABULARY.split())
+_TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.text(st.characters(codec=None, categories=None), max_size=30),
+    st.lists(_WORDS, max_size=14).map(" ".join),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_TEXTS, max_size=4))
+def test_any_text_is_read(parser: Parser, texts: list[str]) -> None:
+    graphs = parser.parse(texts)
+    assert [g.caption for g in graphs] == texts
+    for text, graph in zip(texts, graphs, strict=True):
+        items = [*graph.objects, *graph.attributes, *graph.actions, *graph.relations]
+        for item in cast(list[Object], items):
+            assert 0 <= item.start < item.end <= len(text)
+            assert item.name.strip() == item.name != ""
+        for mention in graph.mentions():
+            assert mention.name == mention.name.lower()
+
+
+def test_digest_names_model_and_rules() -> None:
+    assert make_parser("spacy").digest == make_parser("spacy").digest
+    assert len(make_parser("spacy").digest) == 16
+
+
+def test_unknown_names_are_explained() -> None:
+    with pytest.raises(ParsingError, match=r"Unknown parser 'spicy'. Choose from: .*spacy"):
+        make_parser("spicy")
+    with pytest.raises(ParsingError, match="not installed: pip install"):
+        make_parser("spacy", model="no_such_model").setup()

@@ -1,0 +1,71 @@
+"""WordNet answers: base forms, kinds of nouns, what a picture can show, synonymy."""
+
+from __future__ import annotations
+
+import pytest
+
+from parsing import wordnet
+from parsing.data.build_wordnet import lexnames
+from parsing.graph import Kind
+
+
+@pytest.mark.parametrize(
+    ("form", "pos", "base"),
+    [
+        ("riding", "v", "ride"),
+        ("laying", "v", "lay"),
+        ("men", "n", "man"),
+        ("geese", "n", "goose"),
+        ("hands", "n", "hand"),
+        ("stairs", "n", "stairs"),
+        ("fire hydrants", "n", "fire hydrant"),
+        ("larger", "a", "large"),
+        ("wakeboarding", "v", "wakeboard"),
+    ],
+)
+def test_lemma(form: str, pos: str, base: str) -> None:
+    assert wordnet.lemma(form, pos, inflected=True) == base
+
+
+SCENES = "beach street forest kitchen city sky mountain park airport stadium snow".split()  # noqa: SIM905
+THINGS = "dog car table tree apple person shirt bikini seat fire_hydrant umbrella".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("surface", SCENES)
+def test_scenes(surface: str) -> None:
+    assert wordnet.noun_kind(surface) == "scene"
+
+
+@pytest.mark.parametrize("surface", THINGS)
+def test_objects(surface: str) -> None:
+    assert wordnet.noun_kind(surface.replace("_", " ")) == "object"
+
+
+@pytest.mark.parametrize(
+    ("surface", "kind"), [("week", "object"), ("love", "object"), ("idea", "object"),
+                          ("reason", "object"), ("believe", "action"), ("new york", "object")]
+)  # fmt: skip
+def test_not_picturable(surface: str, kind: Kind) -> None:
+    assert wordnet.picturable(surface, kind)
+
+
+@pytest.mark.parametrize(
+    ("surface", "kind"), [("dog", "object"), ("swing", "object"), ("catch", "action"),
+                          ("sign", "object"), ("tennis", "object"), ("red", "attribute"),
+                          ("yard", "scene"), ("book", "object"), ("xqzzy", "object")]
+)  # fmt: skip
+def test_picturable(surface: str, kind: Kind) -> None:
+    assert wordnet.picturable(surface, kind) is None
+
+
+def test_evidence_is_strong_only_for_dominant_senses() -> None:
+    strong = wordnet.synonym_evidence("car", "automobile", "object")
+    assert strong is not None and strong.strong
+    weak = wordnet.synonym_evidence("bike", "motorcycle", "object")
+    assert weak is not None and not weak.strong
+    assert wordnet.synonym_evidence("car", "dog", "object") is None
+
+
+def test_lexnames_are_the_45() -> None:
+    assert len(lexnames().splitlines()) == 45
+    assert "05\tnoun.animal\t1" in lexnames()

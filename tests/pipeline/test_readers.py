@@ -1,0 +1,532 @@
+"""Readers: every format gives its records, and bad input costs one clear line and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.readers import (
+    READERS,
+    BadRecord,
+    ReaderOptions,
+    Record,
+    UnreadableUri,
+    guess_format,
+    open_source,
+    read_uri,
+)
+
+PLAIN = ReaderOptions()
+
+
+def read(
+    source: Path, format: str | None = None, options: ReaderOptions = PLAIN
+) -> tuple[list[Record], list[BadRecord]]:
+    items = list(open_source(source, format, options))
+    good = [item for item in items if isinstance(item, Record)]
+    return good, [item for item in items if isinstance(item, BadRecord)]
+
+
+def captions(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+    return {record.name: record.captions for record in records}
+
+
+def text(tmp_path: Path, content: str | bytes, name: str = "pairs.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def fails(source: Path, *words: str, format: str | None = None, **options: object) -> None:
+    with pytest.raises(SourceError) as caught:
+        read(source, format, ReaderOptions(**options))  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+# ---- CSV and TSV ---------------------------------------------------------------------------------
+
+
+def test_csv_merges_neighbouring_rows_and_finds_images_beside_it(tmp_path: Path) -> None:
+    source = text(tmp_path, "image,caption\na.jpg,a cat\na.jpg,one cat\nb.jpg,a dog\na.jpg,late\n")
+    good, bad = read(source)
+    assert [(r.name, r.captions) for r in good] == [
+        ("a.jpg", ("a cat", "one cat")), ("b.jpg", ("a dog",)), ("a.jpg", ("late",)),
+    ]  # fmt: skip
+    assert good[0].image == str(tmp_path / "a.jpg")
+    assert not bad
+
+
+def test_images_option_moves_the_images(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    source = text(tmp_path, "image,caption\nsub/a.jpg,a cat\n/elsewhere/b.jpg,a dog\n")
+    good, _ = read(source, options=ReaderOptions(images=tmp_path / "photos"))
+    assert [r.image for r in good] == [str(tmp_path / "photos/sub/a.jpg"), "/elsewhere/b.jpg"]
+
+
+@pytest.mark.parametrize("image", ["image", "image_path", "FileName", " file_name ", "img", "path"])
+@pytest.mark.parametrize("caption", ["caption", "Text", "title", "sentence", "captions"])
+def test_column_names(tmp_path: Path, image: str, caption: str) -> None:
+    source = text(tmp_path, f"id,{caption},{image}\n1,a cat,a.jpg\n")
+    assert captions(read(source)[0]) == {"a.jpg": ("a cat",)}
+
+
+def test_crlf_bom_quotes_and_newlines_in_quotes(tmp_path: Path) -> None:
+    content = (
+        '\ufeffimage,caption\r\na.jpg,"a ""big"" cat, sitting\r\non a mat"\r\n\r\nb.jpg,dog\r\n'
+    )
+    good, bad = read(text(tmp_path, content))
+    assert captions(good) == {
+        "a.jpg": ('a "big" cat, sitting\r\non a mat',), "b.jpg": ("dog",),
+    }  # fmt: skip
+    assert not bad
+
+
+def test_tsv_takes_stray_quotes_as_they_stand(tmp_path: Path) -> None:
+    content = 'image\tcaption\na.jpg\t"Stop" says a sign\nb.jpg\t"unclosed\nc.jpg\ta 12" ruler\n'
+    good, bad = read(text(tmp_path, content, "pairs.tsv"))
+    assert captions(good) == {
+        "a.jpg": ('"Stop" says a sign',), "b.jpg": ('"unclosed',), "c.jpg": ('a 12" ruler',),
+    }  # fmt: skip
+    assert not bad
+
+
+def test_an_unclosed_quote_costs_its_own_row_only(tmp_path: Path) -> None:
+    rows = "".join(f"{i}.jpg,number {i}\n" for i in range(20))
+    good, bad = read(text(tmp_path, f'image,caption\na.jpg,"never closed\n{rows}'))
+    assert len(good) == 20
+    assert [(b.reason, b.name) for b in bad] == [("broken-quotes", "pairs.csv:2")]
+
+
+def test_an_unclosed_quote_in_a_long_file_does_not_swallow_it(tmp_path: Path) -> None:
+    rows = "".join(f"{i}.jpg,number {i}\n" for i in range(30_000))
+    good, bad = read(text(tmp_path, f'image,caption\na.jpg,"never closed\n{rows}z.jpg,"end"\n'))
+    assert (len(good), len(bad)) == (30_001, 1)
+
+
+def test_row_with_wrong_number_of_fields(tmp_path: Path) -> None:
+    source = text(tmp_path, "image,caption\na.jpg\nb.jpg,a dog, running\nc.jpg,fine,\nd.jpg,x\n")
+    good, bad = read(source)
+    assert captions(good) == {"c.jpg": ("fine",), "d.jpg": ("x",)}
+    assert [(b.name, b.reason) for b in bad] == [
+        ("pairs.csv:2", "too-few-fields"), ("pairs.csv:3", "too-many-fields"),
+    ]  # fmt: skip
+    assert "expected 2" in bad[0].detail
+    assert bad[0].uri == f"{source}:2"
+
+
+def test_row_in_another_encoding_is_put_aside(tmp_path: Path) -> None:
+    source = text(tmp_path, b"image,caption\na.jpg,caf\xe9\nb.jpg,caf\xc3\xa9\n")
+    good, bad = read(source)
+    assert captions(good) == {"b.jpg": ("café",)}
+    assert bad[0].reason == "not-utf-8"
+    assert "--encoding latin-1" in bad[0].detail
+    good, bad = read(source, options=ReaderOptions(encoding="latin-1"))
+    assert captions(good)["a.jpg"] == ("café",)
+    assert not bad
+
+
+def test_utf16_is_refused_or_read_when_named(tmp_path: Path) -> None:
+    source = text(tmp_path, "image,caption\na.jpg,café\n".encode("utf-16"))
+    fails(source, "--encoding utf-16")
+    assert captions(read(source, options=ReaderOptions(encoding="utf-16"))[0]) == {
+        "a.jpg": ("café",)
+    }
+    fails(text(tmp_path, "image,caption\na,b\n".encode("utf-16-le"), "n.csv"), "NUL bytes")
+
+
+def test_caption_of_a_megabyte_is_whole(tmp_path: Path) -> None:
+    long = "word " * 300_000
+    good, _ = read(text(tmp_path, f'image,caption\na.jpg,"{long}"\n'))
+    assert good[0].captions == (long.strip(),)
+
+
+def test_empty_caption_leaves_the_image_and_emoji_are_captions(tmp_path: Path) -> None:
+    good, bad = read(text(tmp_path, "image,caption\na.jpg,\nb.jpg,   \nc.jpg,🐈‍⬛🔥\n"))
+    assert captions(good) == {"a.jpg": (), "b.jpg": (), "c.jpg": ("🐈‍⬛🔥",)}
+    assert [(b.name, b.reason) for b in bad] == [
+        ("a.jpg", "empty-caption"), ("b.jpg", "empty-caption"),
+    ]  # fmt: skip
+
+
+def test_names_that_cannot_be_files(tmp_path: Path) -> None:
+    content = (
+        "image,caption\n,no name\nhttps://x.org/a.jpg,far\nn\0.jpg,nul\nok.jpg,n\0ul\nb.jpg,b\n"
+    )
+    # The NUL lies behind the first 4 KiB, where a whole file of another encoding would show.
+    padding = "".join(f"p{i}.jpg,{'x' * 100}\n" for i in range(60))
+    good, bad = read(text(tmp_path, content.replace("\n", "\n" + padding, 1)))
+    assert good[-1].name == "b.jpg"
+    assert [b.reason for b in bad] == ["no-image-name", "remote-image", "nul-byte", "nul-byte"]
+
+
+def test_missing_column_names_those_found_and_accepted(tmp_path: Path) -> None:
+    fails(text(tmp_path, "image,label\na.jpg,cat\n"), "no caption column", "image, label", "title")
+    fails(text(tmp_path, "url,caption\nx,cat\n"), "no image column", "url, caption", "file_name")
+    fails(text(tmp_path, "image;caption\na.jpg;cat\n"), "separated by ';'")
+    fails(text(tmp_path, "image\tcaption\na.jpg\tcat\n"), "--format tsv")
+    fails(text(tmp_path, "\n\n"), "no header")
+
+
+def test_split_column_and_json_lists(tmp_path: Path) -> None:
+    content = (
+        "image,captions,split\n"
+        'a.jpg,"[""a cat"", ""a tom""]",train\nb.jpg,[sic] a dog,VAL\nc.jpg,[1],other\n'
+    )
+    good, _ = read(text(tmp_path, content))
+    assert captions(good) == {
+        "a.jpg": ("a cat", "a tom"), "b.jpg": ("[sic] a dog",), "c.jpg": ("[1]",),
+    }  # fmt: skip
+    assert [r.split for r in good] == ["train", "eval", None]
+
+
+CAPTION = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.sampled_from(["a.jpg", "b c.png", 'd"e.jpg', "ü.jpg"]), CAPTION)),
+    tabs=st.booleans(),
+    ends=st.sampled_from(["\n", "\r\n"]),
+)
+def test_whatever_csv_writes_comes_back(
+    pairs: list[tuple[str, str]], tabs: bool, ends: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / ("pairs.tsv" if tabs else "pairs.csv")
+        with source.open("w", encoding="utf-8", newline="") as file:
+            # Left alone, this Python's writer forgets to quote a lone carriage return.
+            quoting = csv.QUOTE_ALL if any("\r" in c for _, c in pairs) else csv.QUOTE_MINIMAL
+            delimiter = "\t" if tabs else ","
+            writer = csv.writer(file, delimiter=delimiter, lineterminator=ends, quoting=quoting)
+            writer.writerow(["image", "caption"])
+            writer.writerows(pairs)
+        good, bad = read(source)
+    found = [(record.name, caption) for record in good for caption in record.captions]
+    assert found == [(name, caption.strip()) for name, caption in pairs if caption.strip()]
+    assert {b.reason for b in bad} <= {"empty-caption"}
+    assert len(bad) == sum(not caption.strip() for _, caption in pairs)
+
+
+# ---- COCO ----------------------------------------------------------------------------------------
+
+COCO = {
+    "images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}],
+    "annotations": [
+        {"image_id": 2, "caption": "a dog"},
+        {"image_id": 1, "caption": "a cat"},
+        {"image_id": 1, "caption": " "},
+        {"image_id": 2, "caption": "one dog\n"},
+        {"image_id": 9, "caption": "of nothing"},
+        {"image_id": 1, "caption": 7},
+        "not an object",
+    ],
+}
+
+
+def test_coco_captions(tmp_path: Path) -> None:
+    good, bad = read(text(tmp_path, json.dumps(COCO), "captions.json"))
+    assert captions(good) == {"1.jpg": ("a cat",), "2.jpg": ("a dog", "one dog")}
+    assert good[0].image == str(tmp_path / "1.jpg")
+    assert [b.reason for b in bad] == [
+        "unknown-image", "caption-not-text", "no-image-id", "empty-caption",
+    ]  # fmt: skip
+
+
+def test_coco_without_captions_gives_the_images(tmp_path: Path) -> None:
+    content = {
+        "images": [{"id": 1, "file_name": "1.jpg"}, {"id": 3}],
+        "annotations": [{"image_id": 1, "category_id": 5, "bbox": [0, 0, 1, 1]}],
+    }
+    good, bad = read(text(tmp_path, json.dumps(content), "instances.json"))
+    assert captions(good) == {"1.jpg": ()}
+    assert [b.reason for b in bad] == ["no-image-name"]
+
+
+def test_json_that_is_not_coco(tmp_path: Path) -> None:
+    fails(text(tmp_path, '{"images": [', "cut.json"), "damaged JSON")
+    fails(text(tmp_path, '{"photos": []}', "other.json"), "'annotations'", "photos")
+    fails(text(tmp_path, "[]", "list.json"), "a JSON list", "coco")
+    fails(text(tmp_path, b'{"images": "\xe9"}', "latin.json"), "--encoding")
+    fails(text(tmp_path, "[" * 100_000, "deep.json"), "damaged JSON", format="coco")
+
+
+# ---- folder --------------------------------------------------------------------------------------
+
+
+def test_folder_pairs_images_with_texts(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("b.JPG", "a.png", "sub/c.webp", ".hidden.jpg", "._b.JPG"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "a.txt").write_bytes("\ufeffa cat\r\n\r\none cat\r\n".encode())
+    (tmp_path / "b.txt").write_bytes(b"good\ncaf\xe9\nfine")
+    (tmp_path / "sub/c.txt").write_text("\n")
+    (tmp_path / "sub/lost.txt").write_text("no image")
+    good, bad = read(tmp_path)
+    assert [(r.name, r.captions) for r in good] == [
+        ("a.png", ("a cat", "one cat")), ("b.JPG", ("good", "fine")), ("sub/c.webp", ()),
+    ]  # fmt: skip
+    assert good[2].image == str(tmp_path / "sub/c.webp")
+    assert [(b.name, b.reason) for b in bad] == [
+        ("b.txt", "not-utf-8"), ("c.txt", "empty-caption"), ("sub/lost.txt", "missing-image"),
+    ]  # fmt: skip
+
+
+def test_folder_survives_loops_and_odd_names(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/up").symlink_to(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    with open(odd, "wb") as file:
+        file.write(b"x")
+    good, bad = read(tmp_path)
+    assert [r.name for r in good] == ["a.jpg"]
+    assert [b.reason for b in bad] == ["bad-image-name"]
+    assert bad[0].name.isascii()
+
+
+# ---- Parquet and Hugging Face --------------------------------------------------------------------
+
+PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def test_parquet_paths_and_lists(tmp_path: Path) -> None:
+    rows = {"file_name": ["a.jpg", "b.jpg", None], "caption": [["a cat", "tom"], [""], ["x"]]}
+    pq.write_table(pa.table(rows), tmp_path / "p.parquet")
+    good, bad = read(tmp_path / "p.parquet")
+    assert captions(good) == {"a.jpg": ("a cat", "tom"), "b.jpg": ()}
+    assert good[0].image == str(tmp_path / "a.jpg")
+    assert sorted(b.reason for b in bad) == ["empty-caption", "no-image-name"]
+
+
+def test_parquet_embedded_images_in_a_folder_of_splits(tmp_path: Path) -> None:
+    pictures = [
+        {"bytes": b"1", "path": "a.jpg"}, {"bytes": None, "path": "b.jpg"}, None,
+        {"bytes": b"4", "path": None}, {"bytes": b"5", "path": "https://x.org/e.jpg"},
+    ]  # fmt: skip
+    table = pa.table({"image": pa.array(pictures, PICTURE), "text": list("abcde")})
+    (tmp_path / "data").mkdir()
+    pq.write_table(table, tmp_path / "data/train-00000-of-00001.parquet")
+    pq.write_table(table.slice(0, 1), tmp_path / "data/validation-00000-of-00001.parquet")
+    good, bad = read(tmp_path)
+    folder = tmp_path / "data"
+    name = "train-00000-of-00001.parquet:3"
+    assert [(r.name, r.image, r.split) for r in good] == [
+        ("a.jpg", b"1", "train"), ("b.jpg", str(folder / "b.jpg"), "train"), (name, b"4", "train"),
+        ("https://x.org/e.jpg", b"5", "train"), ("a.jpg", b"1", "eval"),
+    ]  # fmt: skip
+    assert [b.name for b in bad] == ["train-00000-of-00001.parquet:2"]
+
+
+def test_parquet_of_bytes_over_many_row_groups(tmp_path: Path) -> None:
+    count = 1000
+    table = pa.table({
+        "image": pa.array([b"%d" % i for i in range(count)], pa.large_binary()),
+        "caption": pa.array([f"number {i}" for i in range(count)]).dictionary_encode(),
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "p.parquet", row_group_size=300)
+    good, _ = read(tmp_path / "p.parquet")
+    assert [r.image for r in good] == [b"%d" % i for i in range(count)]
+    assert [r.captions for r in good] == [(f"number {i}",) for i in range(count)]
+
+
+def test_parquet_text_that_is_not_utf8(tmp_path: Path) -> None:
+    wrong = pa.array([b"a cat", b"caf\xe9"], pa.binary()).view(pa.string())
+    pq.write_table(
+        pa.table({"image": ["a.jpg", "b.jpg"], "caption": wrong}), tmp_path / "p.parquet"
+    )
+    good, bad = read(tmp_path / "p.parquet")
+    assert captions(good) == {"a.jpg": ("a cat",)}
+    assert [(b.name, b.reason) for b in bad] == [("p.parquet:1", "not-utf-8")]
+
+
+def test_parquet_errors(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    pq.write_table(
+        pa.table({"image": ["a.jpg"] * 5000, "caption": [f"{i}" for i in range(5000)]}), path
+    )
+    whole = path.read_bytes()
+    fails(text(tmp_path, whole[:-200], "cut.parquet"), "cut.parquet", "damaged Parquet")
+    fails(text(tmp_path, whole[:100] + b"\xff" * 4000 + whole[4100:], "hole.parquet"), "damaged")
+    pq.write_table(pa.table({"image": [1], "caption": ["x"]}), path)
+    fails(path, "'image' is int64")
+    pq.write_table(pa.table({"image": ["a"], "caption": [1.5]}), path)
+    fails(path, "'caption' is double")
+    pq.write_table(pa.table({"image": ["a"], "label": ["x"]}), path)
+    fails(path, "no caption column", "image, label")
+    fails(text(tmp_path, "x", "x.parquet"), "damaged")
+
+
+def test_saved_arrow_folder(tmp_path: Path) -> None:
+    for split, name in (("train", "a"), ("test", "b")):
+        (tmp_path / split).mkdir()
+        picture = pa.array([{"bytes": name.encode(), "path": f"{name}.jpg"}] * 130, PICTURE)
+        table = pa.table({"image": picture, "caption": [f"{name} {i}" for i in range(130)]})
+        path = tmp_path / split / "data-00000-of-00001.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    good, bad = read(tmp_path)
+    assert not bad
+    assert [r.split for r in good] == ["eval"] * 130 + ["train"] * 130
+    assert good[-1] == Record("a.jpg", b"a", ("a 129",), "train")
+    path.write_bytes(path.read_bytes()[:3000])
+    fails(tmp_path, "damaged Arrow")
+
+
+def test_image_folder_with_metadata(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    lines = [
+        b'{"file_name": "a.jpg", "captions": ["a cat", "tom"], "tags": ["cat"]}', b"",
+        b'{"file_name": "b.jpg", "text": "a dog"}', b"{", b'{"file_name": 3, "text": "x"}',
+        b'{"file_name": "c.jpg", "text": "caf\xe9"}', b"[1]",
+    ]  # fmt: skip
+    text(tmp_path / "train", b"\n".join(lines), "metadata.jsonl")
+    good, bad = read(tmp_path)
+    assert captions(good) == {"a.jpg": ("a cat", "tom"), "b.jpg": ("a dog",)}
+    assert (good[0].image, good[0].split) == (str(tmp_path / "train/a.jpg"), "train")
+    reasons = ["bad-metadata", "bad-metadata", "not-utf-8", "bad-metadata"]
+    assert [b.reason for b in bad] == reasons
+
+
+# ---- WebDataset ----------------------------------------------------------------------------------
+
+
+def make_tar(path: Path, members: list[tuple[str, bytes]], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as shard:  # type: ignore[call-overload]
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
+    return path
+
+
+SAMPLES = [
+    ("000.jpg", b"first image"), ("000.txt", b"a cat\ntom"), ("000.json", b'{"caption": "tom"}'),
+    ("sub/001.json", b'{"caption": "a dog"}'), ("sub/001.PNG", b"second"),
+    ("../../002.webp", b"third"),
+    ("003.txt", b"no image"),
+    ("004.jpeg", b"fifth"), ("004.json", b"{"), ("004.txt", b"caf\xe9"),
+    ("x" * 150 + "/caf\u00e9.seg.jpg", b"long name"), ("x" * 150 + "/caf\u00e9.txt", b"sixth"),
+]  # fmt: skip
+
+
+def test_webdataset_addresses_images_by_offset(tmp_path: Path) -> None:
+    shard = make_tar(tmp_path / "shard.tar", SAMPLES)
+    good, bad = read(shard)
+    assert [(r.name, r.captions) for r in good] == [
+        ("000.jpg", ("a cat", "tom")), ("sub/001.PNG", ("a dog",)), ("../../002.webp", ()),
+        ("004.jpeg", ()), ("x" * 150 + "/café.seg.jpg", ("sixth",)),
+    ]  # fmt: skip
+    assert all(isinstance(r.image, str) for r in good)
+    contents = [read_uri(str(r.image)) for r in good]
+    assert contents == [b"first image", b"second", b"third", b"fifth", b"long name"]
+    assert [(b.name, b.reason) for b in bad] == [
+        ("003.txt", "missing-image"), ("004.json", "bad-json"), ("004.txt", "not-utf-8"),
+    ]  # fmt: skip
+    assert not (tmp_path.parent / "002.webp").exists()
+
+
+def test_folder_of_shards_in_order(tmp_path: Path) -> None:
+    for number in (1, 0):
+        make_tar(tmp_path / f"{number:03}.tar", [(f"{number}.jpg", b"x"), (f"{number}.txt", b"c")])
+    (tmp_path / "000.parquet").write_bytes(b"img2dataset puts one beside each shard")
+    assert [r.name for r in read(tmp_path)[0]] == ["0.jpg", "1.jpg"]
+
+
+def test_links_in_a_tar_are_refused_one_by_one(tmp_path: Path) -> None:
+    shard = make_tar(tmp_path / "s.tar", SAMPLES[:2])
+    with tarfile.open(shard, "a") as archive:
+        link = tarfile.TarInfo("evil.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    good, bad = read(shard)
+    assert captions(good) == {"000.jpg": ("a cat", "tom")}
+    assert [(b.name, b.reason) for b in bad] == [("evil.jpg", "not-a-plain-file")]
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_compressed_tars_say_how_to_decompress(tmp_path: Path, mode: str) -> None:
+    shard = make_tar(tmp_path / f"s.tar.{mode}", SAMPLES, f"w:{mode}")
+    fails(shard, "decompress it first", shard.name)
+
+
+@pytest.mark.parametrize("cut", [100, 512, 700, 1024, 1536, 4000, 5120])
+def test_truncated_tars(tmp_path: Path, cut: int) -> None:
+    shard = make_tar(tmp_path / "s.tar", SAMPLES)
+    shard.write_bytes(shard.read_bytes()[:cut])
+    fails(shard, "s.tar", "truncated")
+
+
+def test_damage_in_the_middle_of_a_tar_is_not_its_end(tmp_path: Path) -> None:
+    shard = make_tar(tmp_path / "s.tar", SAMPLES)
+    data = bytearray(shard.read_bytes())
+    data[1024:1100] = b"\x13" * 76  # the second member's header
+    shard.write_bytes(data)
+    fails(shard, "damaged")
+
+
+# ---- all formats ---------------------------------------------------------------------------------
+
+
+def test_read_uri(tmp_path: Path) -> None:
+    (tmp_path / "odd#1,2").write_bytes(b"whole")
+    (tmp_path / "a.tar").write_bytes(b"0123456789")
+    assert read_uri(f"{tmp_path}/odd#1,2") == b"whole"
+    assert read_uri(f"{tmp_path}/a.tar#2,3") == b"234"
+    with pytest.raises(UnreadableUri, match="shorter"):
+        read_uri(f"{tmp_path}/a.tar#8,3")
+    with pytest.raises(FileNotFoundError):
+        read_uri(f"{tmp_path}/none.tar#8,3")
+    with pytest.raises(FileNotFoundError):
+        read_uri(f"{tmp_path}/a.tar/inside.jpg")
+    with pytest.raises(UnreadableUri):
+        read_uri(f"{tmp_path}/nul\0.jpg")
+    with pytest.raises(UnreadableUri):
+        read_uri(f"{tmp_path}/a.tar#{10**30},3")
+
+
+def test_sources_that_cannot_be_read_at_all(tmp_path: Path) -> None:
+    fails(tmp_path / "none.csv", "none.csv", "no such file")
+    fails(text(tmp_path, b"", "empty.csv"), "0 bytes")
+    fails(text(tmp_path, "x", "x.docx"), *READERS)
+    good = text(tmp_path, "image,caption\na.jpg,x\n", "good.csv")
+    fails(good, *READERS, format="cvs")
+    fails(good, "--encoding klingon", encoding="klingon")
+    fails(good, "--encoding base64", encoding="base64")
+    fails(good, "no such folder", images=tmp_path / "none")
+    fails(tmp_path, "needs the file itself", format="csv")
+    fails(good, "needs a folder", format="folder")
+    (tmp_path / "new").mkdir()
+    fails(tmp_path / "new", "empty folder")
+
+
+def test_guessing(tmp_path: Path) -> None:
+    names = {"a.csv": "csv", "a.TSV": "tsv", "a.parquet": "parquet", "a.tar": "webdataset",
+             "a.tar.gz": "webdataset"}  # fmt: skip
+    for name, format in names.items():
+        assert guess_format(tmp_path / name) == format
+    assert guess_format(text(tmp_path, '\ufeff {"images": []}', "x.json")) == "coco"
+
+
+def test_a_table_beside_images_is_not_overlooked(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").write_bytes(b"x")
+    text(tmp_path, "image,caption\na.jpg,x\n", "captions.csv")
+    fails(tmp_path, "captions.csv", "--images", "--format folder")
+    assert [r.name for r in read(tmp_path, "folder")[0]] == ["images/a.jpg"]
