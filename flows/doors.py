@@ -11,6 +11,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TRANSFORMERS_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
     # Spinning OpenMP threads make oversubscribed machines ten times slower.
     "OMP_WAIT_POLICY": "PASSIVE",

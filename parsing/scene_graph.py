@@ -49,7 +49,7 @@ class SpacyParser:
             text: _graph(text, readable, doc)
             for text, readable, doc in zip(unique, cleaned, docs, strict=True)
         }
-        return [graphs[text] for text in unique]
+        return [graphs[text] for text in texts]
 
 
 def _graph(text: str, readable: CleanText, doc: Any) -> SceneGraph:

@@ -49,6 +49,7 @@ class TrainBaseline(Stage):
     pinned = True
     reads = ("features", "images", "mentions", "captions", "labels", "label_surfaces")
     writes = ("models",)
+    seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "tags": CAPTION_TAGS,

@@ -23,6 +23,7 @@ class Clean(Stage):
     group = 64
     reads = ("regions", "region_features", "tag_scores", "labels")
     writes = ("verdicts",)
+    seeded = True
     inputs: ClassVar = {
         "regions": """
             SELECT DISTINCT ON (r.region_id) r.region_id, r.image_id, r.label_version, r.tag_id,

@@ -47,11 +47,9 @@ _TAGS = """
     ORDER BY c.image_id, kept DESC, c.in_caption DESC, c.name
 """
 _REGIONS = """
-    SELECT r.image_id, r.tag_id, r.x1, r.y1, r.x2, r.y2, max(r.tag_score) AS score
-    FROM current_regions r WHERE list_contains($images, r.image_id)
-    GROUP BY ALL QUALIFY row_number() OVER (
-        PARTITION BY r.image_id, r.tag_id ORDER BY max(r.tag_score) DESC, r.x1, r.y1) = 1
-    ORDER BY r.image_id, r.tag_id
+    SELECT DISTINCT ON (image_id, tag_id) image_id, tag_id, x1, y1, x2, y2, tag_score AS score
+    FROM current_regions WHERE list_contains($images, image_id)
+    ORDER BY image_id, tag_id, tag_score DESC, x1, y1
 """
 _CAPTIONS = """
     SELECT image_id, text, source FROM current_captions WHERE list_contains($images, image_id)

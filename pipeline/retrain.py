@@ -40,6 +40,7 @@ class Retrain(Stage):
     pinned = True
     reads = ("publications", "features", "images", "labels", "models")
     writes = ("models",)
+    seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "labels": LABELS,

@@ -228,8 +228,8 @@ class Runner:
             section: getattr(self.config, section).model_dump(mode="json")
             for section in stage.sections
         }
-        parts = [stage.version, sections, self.config.seed, stage.identity(), upstream]
-        return digest([name, *parts])
+        seed = self.config.seed if stage.seeded else None
+        return digest([name, stage.version, sections, seed, stage.identity(), upstream])
 
     def units(self, stage: Stage) -> list[Unit]:
         """All units of a stage, in a fixed order."""

@@ -100,6 +100,8 @@ class Stage(ABC):
     sections: ClassVar[tuple[str, ...]]
     pinned: ClassVar[bool] = False
     """A pinned stage runs once and is reused when new shards come, until it is forced."""
+    seeded: ClassVar[bool] = False
+    """Whether the stage makes random choices: only then the seed is part of its fingerprint."""
     group: ClassVar[int] = 1
     """Units per call of `run`; fixed, so that cuts never depend on the number of workers."""
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import pyarrow as pa
+
 from pipeline.exporters.base import ExportSummary, Samples, new_files, new_folder, write_list
 from pipeline.stage import Progress
 from storage.lake import Lake
@@ -25,33 +27,37 @@ QUALIFY row_number() OVER (
 ORDER BY t.image_id, t.tag_id
 """
 
+_CATEGORIES = """
+SELECT tag_id + 1 AS id, name, kind AS supercategory FROM current_labels
+WHERE kind = 'object' ORDER BY tag_id
+"""
+
 
 def export_coco(lake: Lake, dest: Path, progress: Progress) -> ExportSummary:
     """Write DEST/train.json and DEST/eval.json; one file with both when DEST ends with .json."""
     samples = Samples(lake, SPLITS, progress)
+    boxes, categories = lake.query(_BOXES), lake.query(_CATEGORIES)
     if dest.suffix == ".json":
         with new_files(dest) as (file,):
-            _write(file, lake, samples, SPLITS)
+            _write(file, samples, SPLITS, boxes, categories)
         return samples.summary(dest)
     with new_folder(dest) as folder:
         for split in set(samples.table.column("split").to_pylist()):
-            _write(folder / f"{split}.json", lake, samples, (split,))
+            _write(folder / f"{split}.json", samples, (split,), boxes, categories)
     return samples.summary(dest)
 
 
-def _write(path: Path, lake: Lake, samples: Samples, splits: tuple[str, ...]) -> None:
+def _write(
+    path: Path, samples: Samples, splits: tuple[str, ...], boxes: pa.Table, categories: pa.Table
+) -> None:
     columns = (samples.table.column(name).to_pylist() for name in ("image_id", "split"))
     wanted = [image for image, split in zip(*columns, strict=True) if split in splits]
     ids = {image: number for number, image in enumerate(wanted, 1)}
-    categories = lake.query(
-        "SELECT tag_id + 1 AS id, name, kind AS supercategory FROM current_labels "
-        "WHERE kind = 'object' ORDER BY tag_id"
-    ).to_pylist()
     with path.open("w", encoding="utf-8") as file:
         file.write('{"info": ' + json.dumps({"description": "image tags by Tagwright"}))
-        _section(file, "categories", iter(categories))
+        _section(file, "categories", iter(categories.to_pylist()))
         _section(file, "images", (_image(s, ids) for s in samples if s["image_id"] in ids))
-        _section(file, "annotations", _annotations(lake, ids))
+        _section(file, "annotations", _annotations(boxes, ids))
         _section(file, "captions", _captions(samples, ids))
         file.write("}\n")
 
@@ -74,9 +80,9 @@ def _image(sample: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _annotations(lake: Lake, ids: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _annotations(boxes: pa.Table, ids: dict[str, int]) -> Iterator[dict[str, Any]]:
     number = 0
-    for batch in lake.query(_BOXES).to_batches():
+    for batch in boxes.to_batches():
         for row in batch.to_pylist():
             if row["image_id"] not in ids:
                 continue

@@ -184,7 +184,7 @@ def pick_needed(found: Sequence[str], what: str, accepted: Sequence[str], source
     if name is None:
         raise SourceError(
             f"{source}: no {what} column; found: {excerpt(', '.join(found), 200)}; "
-            f"rename one to any of: {', '.join(accepted)}"
+            f"the header must name it any of: {', '.join(accepted)}"
         )
     return name
 

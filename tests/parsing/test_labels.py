@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from parsing.errors import ParsingError
 from parsing.graph import Kind
 from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
+from parsing.merging import evidence
 
 
 def _counts(*rows: tuple[str, Kind, int]) -> list[SurfaceCount]:
@@ -83,6 +84,7 @@ def test_synonyms_and_spellings_merge_under_the_frequent_name() -> None:
 def test_parts_of_speech_stay_apart() -> None:
     system = _build()
     assert _tag(system, "train") != _tag(system, "train", "action")
+    assert evidence(("train", "noun"), ("train", "verb")) is None
 
 
 def test_weak_evidence_waits_for_a_person() -> None:

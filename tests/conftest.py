@@ -1,0 +1,69 @@
+"""Shared by all tests: no telemetry, and one demo cycle that many tests look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows import doors  # noqa: F401 - the same environment as the command line
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_cli(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`tagwright` as a process of its own, as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Runs the command line."""
+    return run_cli
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished demo of 24 scenes; tests must not change it."""
+    out = tmp_path_factory.mktemp("demo") / "calm"
+    done = run_cli("demo", "--scenes", "24", "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    (out / "result.json").write_text(done.stdout)
+    return out
+
+
+@pytest.fixture
+def demo_copy(demo: Path, tmp_path: Path) -> Path:
+    """A demo of one's own, to change; its pictures stay where they are."""
+    return Path(shutil.copytree(demo, tmp_path / "demo"))
+
+
+@pytest.fixture(scope="session")
+def demo_result(demo: Path) -> dict[str, object]:
+    """What the demo printed."""
+    result: dict[str, object] = json.loads((demo / "result.json").read_text())
+    return result
+
+
+@pytest.fixture(scope="session")
+def flickr() -> Path:
+    """Real photos beside the project; skipped where they are absent."""
+    folder = SHARED / "flickr8k-1k"
+    if not folder.exists():
+        pytest.skip("the real photos (flickr8k-1k) are not beside this checkout")
+    return folder

@@ -1,0 +1,175 @@
+"""The whole cycle on 24 scenes: balanced, repeatable, resumable at every point, explainable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.compare import different_tables
+from pipeline.demo import DemoPaths, demo_config
+from pipeline.plan import CYCLE
+from pipeline.runner import Runner
+from storage.crash import VARIABLE
+from storage.lake import Lake
+from tests.conftest import Cli
+
+
+def tables_that_differ(one: Path, other: Path) -> list[str]:
+    with (
+        Lake.open(one / "lake", read_only=True) as first,
+        Lake.open(other / "lake", read_only=True) as second,
+    ):
+        return different_tables(first, second)
+
+
+def test_every_stage_did_something_and_lost_nothing(demo: Path) -> None:
+    with Lake.open(demo / "lake", read_only=True) as lake:
+        balance = lake.query("SELECT * FROM shard_balance").to_pylist()
+    assert {row["stage"] for row in balance} == {"read", "ingest", *CYCLE}
+    assert all(row["balance"] == 0 for row in balance)
+    assert all(row["n_in"] > 0 for row in balance if row["stage"] not in ("generate", "ground",
+                                                                     "parse-generated"))  # fmt: skip
+
+
+def test_the_demo_prints_every_step_and_writes_the_report(
+    demo: Path, demo_result: dict[str, object]
+) -> None:
+    steps = demo_result["steps"]
+    assert isinstance(steps, list)
+    assert [row["step"] for row in steps] == ["parsed", "+ generated", "+ cleaned", "retrained"]
+    assert all(0 < row["recall"] < 1 for row in steps[:3])
+    page = (demo / "report.html").read_text()
+    assert page.count("<figure>") >= 8
+    assert "data:image/jpeg;base64," in page
+    assert 'class="chip added"' in page and 'class="chip dropped"' in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_both_rules_judge_every_grounded_tag(demo: Path) -> None:
+    with Lake.open(demo / "lake", read_only=True) as lake:
+        rules = lake.query(
+            "SELECT rule, count(*) AS n FROM current_verdicts GROUP BY rule"
+        ).to_pylist()
+        pairs = lake.scalar("SELECT count(DISTINCT (image_id, tag_id)) FROM current_regions")
+        missing = lake.scalar(
+            "SELECT count(*) FROM candidate_tags c WHERE split = 'train' AND NOT EXISTS "
+            "(SELECT 1 FROM current_verdicts v WHERE v.image_id = c.image_id "
+            "AND v.tag_id = c.tag_id)"
+        )
+    found = {row["rule"]: row["n"] for row in rules}
+    assert found["outlier"] == found["agreement"] == pairs
+    assert missing == 0
+
+
+def test_no_model_judges_what_it_was_fitted_on(demo: Path) -> None:
+    with Lake.open(demo / "lake", read_only=True) as lake:
+        wrong = lake.scalar(
+            "SELECT count(*) FROM current_tag_scores s JOIN current_images i USING (image_id) "
+            "JOIN current_models m USING (model_digest) "
+            "WHERE i.fold_key % 3 <> s.fold OR m.fold <> s.fold OR m.role <> 'fold'"
+        )
+        evaluated = lake.scalar(
+            "SELECT count(*) FROM current_tag_scores JOIN current_images USING (image_id) "
+            "WHERE split = 'eval'"
+        )
+    assert wrong == 0
+    assert evaluated == 0
+
+
+def test_run_again_skips_everything_and_loads_no_model(demo_copy: Path, cli: Cli) -> None:
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        before = lake.query("SELECT work_id FROM ledger").num_rows
+    for model in (demo_copy / "lake" / "models").iterdir():
+        shutil.rmtree(model)  # whoever loads one now fails
+    settings = [f"--set={s}" for s in SETTINGS]
+    done = cli("run", "--lake", demo_copy / "lake", "--json", *settings)
+    assert done.returncode == 0, done.stderr
+    assert all(row["ran"] == 0 for row in json.loads(done.stdout))
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        assert lake.query("SELECT work_id FROM ledger").num_rows == before
+
+
+SETTINGS = ("seed=0", "ingest.shard_size=8", "label.min_mentions=2", "baseline.min_images=2")
+
+
+def test_the_settings_above_are_those_of_the_demo() -> None:
+    from pipeline.config import load_config
+
+    assert load_config(None, SETTINGS) == demo_config(24, 0)
+
+
+def test_a_changed_clean_section_runs_only_what_reads_verdicts(demo_copy: Path) -> None:
+    config = demo_config(24, 0)
+    paper = config.model_copy(update={"clean": config.clean.model_copy(update={"cut": "paper"})})
+    done = Runner(demo_copy / "lake", paper).run(until="publish")
+    assert [row.stage for row in done if row.ran] == ["clean", "publish"]
+    back = Runner(demo_copy / "lake", config).run(until="clean")
+    assert not [row.stage for row in back if row.ran]
+    assert "verdicts" not in tables_that_differ(DemoPaths(demo_copy).root, demo_copy)
+
+
+@pytest.mark.parametrize("workers", [2])
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_rows_whatever_the_workers(
+    demo: Path, tmp_path: Path, cli: Cli, workers: int
+) -> None:
+    done = cli(
+        "demo", "--scenes", "24", "--out", tmp_path / "again", "--workers", str(workers), "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert tables_that_differ(demo, tmp_path / "again") == []
+    assert json.loads(done.stdout)["steps"] == json.loads((demo / "result.json").read_text())["steps"]
+
+
+POINTS = [
+    "ingest:staged", "ingest:committing", "parse:staged", "label:committing", "encode:read",
+    "baseline:staged", "generate:committed", "ground:staged", "clean:committing",
+    "publish:committing", "retrain:staged", "gate:committed",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_killed_at_every_point_and_run_again_gives_the_same_rows(
+    demo: Path, tmp_path: Path, cli: Cli
+) -> None:
+    """One lake is killed at one point after the other, each time further on."""
+    out = tmp_path / "killed"
+    for point in POINTS:
+        done = cli("demo", "--scenes", "24", "--out", out, **{VARIABLE: point})
+        assert done.returncode == -9, f"{point}: {done.stderr}"
+    done = cli("demo", "--scenes", "24", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert tables_that_differ(demo, out) == []
+    with Lake.open(out / "lake", read_only=True) as lake:
+        assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
+
+
+def test_why_tells_the_whole_chain(demo: Path, cli: Cli) -> None:
+    with Lake.open(demo / "lake", read_only=True) as lake:
+        (row,) = lake.query(
+            "SELECT i.name AS image, l.name AS tag FROM current_verdicts v "
+            "JOIN current_images i USING (image_id) JOIN current_labels l USING (tag_id) "
+            "WHERE v.verdict = 'drop' ORDER BY ALL LIMIT 1"
+        ).to_pylist()
+    done = cli("why", row["image"], row["tag"], "--lake", demo / "lake", "--json")
+    chain = json.loads(done.stdout)["tags"]
+    dropped = [tag for tag in chain if tag["name"] == row["tag"] and tag["state"] == "dropped"]
+    assert dropped[0]["evidence"] and dropped[0]["regions"] and dropped[0]["verdicts"]
+
+
+def test_an_older_result_that_fits_again_is_reused(demo_copy: Path) -> None:
+    config = demo_config(24, 0)
+    label = config.label.model_copy(update={"min_mentions": 3})
+    other = Runner(demo_copy / "lake", config.model_copy(update={"label": label}))
+    assert [row.ran for row in other.run(until="label")] == [0, 1]
+    assert [row.ran for row in Runner(demo_copy / "lake", config).run(until="encode")] == [0, 0, 0]
+    assert tables_that_differ(demo_copy, demo_copy) == []
+
+
+def test_another_seed_does_not_parse_or_encode_again(demo_copy: Path) -> None:
+    runner = Runner(demo_copy / "lake", demo_config(24, 1))
+    assert [row.ran for row in runner.run(until="encode")] == [0, 0, 0]
+    assert len(runner.pending("baseline")) == 1
