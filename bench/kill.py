@@ -48,9 +48,10 @@ def _one(seed: int, out: Path) -> dict[str, Any]:
             kills += 1
             stages.append(_newest_stage(disturbed))
     subprocess.run(_command(disturbed, seed), check=True, stdout=subprocess.DEVNULL)
-    with Lake.open(calm / "lake", read_only=True) as one, Lake.open(
-        disturbed / "lake", read_only=True
-    ) as other:
+    with (
+        Lake.open(calm / "lake", read_only=True) as one,
+        Lake.open(disturbed / "lake", read_only=True) as other,
+    ):
         different = different_tables(one, other)
         unbalanced = other.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0")
     return {

@@ -24,9 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-LakeDir = Annotated[
-    Path, typer.Option("--lake", envvar="TAGWRIGHT_LAKE", help="the lake's folder")
-]
+LakeDir = Annotated[Path, typer.Option("--lake", envvar="TAGWRIGHT_LAKE", help="the lake's folder")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="a TOML or YAML file")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="stage.key=value, over the config file")
@@ -106,7 +104,7 @@ def ingest(
         f"{summary.rejected} rejected, {summary.shards} new shards"
     )
     if summary.rejected:
-        print("why: tagwright sql \"SELECT reason, item, detail FROM rejects\"", file=sys.stderr)
+        print('why: tagwright sql "SELECT reason, item, detail FROM rejects"', file=sys.stderr)
 
 
 @app.command()
@@ -179,7 +177,9 @@ def stats(
     from flows.show import print_table
     from storage.sql import run_sql
 
-    print_table(run_sql(lake, f"SELECT * FROM tag_stats LIMIT {limit}"), "json" if json_ else "table")
+    print_table(
+        run_sql(lake, f"SELECT * FROM tag_stats LIMIT {limit}"), "json" if json_ else "table"
+    )
 
 
 @app.command()
@@ -259,8 +259,13 @@ def export(
     from storage.lake import Lake
 
     exporter = find_exporter(format)
-    with Lake.open(lake, read_only=True, snapshot=at) as opened:
-        print(exporter(opened, dest, Bars().progress))
+    bars = Bars()
+    with (
+        Lake.open(lake, read_only=True, snapshot=at) as opened,
+        bars.stage("export", 0),
+    ):
+        summary = exporter(opened, dest, bars.progress)
+    print(summary)
 
 
 @app.command()
@@ -294,8 +299,6 @@ def demo(
     from pipeline.demo import run_demo
 
     print_demo(run_demo(out, scenes, seed, workers, Bars()), json_)
-
-
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What every door of Tagwright sets before anything else is imported: no telemetry, calm threads."""
+"""What every door sets before anything else is imported: no telemetry, calm threads."""
 
 from __future__ import annotations
 

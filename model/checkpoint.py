@@ -99,7 +99,9 @@ def _read(path: Path, kind: str, encoder: str | None) -> tuple[dict[str, Any], C
         raise CheckpointError(f"{path}: its content has the digest {digest}; it was changed")
     if content["kind"] != kind:
         raise CheckpointError(f"{path}: holds a {content['kind']}, not a {kind}")
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in content["info"].items()}
+    fields: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in content["info"].items()
+    }
     info = CheckpointInfo(**fields)
     if encoder is not None and info.encoder != encoder:
         raise CheckpointError(

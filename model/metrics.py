@@ -33,7 +33,7 @@ def evaluate_scores(scores: Floats, targets: Floats, threshold: float = 0.5) -> 
     said = predicted[:, shown].sum(axis=0)
     there = targets[:, shown].sum(axis=0)
     precision, recall = _share(right, said), _share(right, there)
-    cp, cr = float(np.mean(precision)) if shown.any() else 0.0, float(np.mean(recall)) if shown.any() else 0.0
+    cp, cr = (float(np.mean(x)) if shown.any() else 0.0 for x in (precision, recall))
     op = float(_share(right.sum(), said.sum()))
     or_ = float(_share(right.sum(), there.sum()))
     overall = {
@@ -45,7 +45,8 @@ def evaluate_scores(scores: Floats, targets: Floats, threshold: float = 0.5) -> 
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
-    result: Floats = np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
+    nothing = np.zeros_like(part, dtype=np.float64)
+    result: Floats = np.divide(part, whole, out=nothing, where=whole > 0)
     return result
 
 

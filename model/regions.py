@@ -23,7 +23,8 @@ def cell_weights(boxes: Floats, grid: int) -> Floats:
 
     def cover(low: Floats, high: Floats) -> Floats:
         overlap = np.minimum(high[:, None], edges + 1) - np.maximum(low[:, None], edges)
-        return np.maximum(overlap, 0)
+        covered: Floats = np.maximum(overlap, 0)
+        return covered
 
     thin = 1e-3
     across = cover(scaled[:, 0] - thin, scaled[:, 2] + thin)
@@ -52,5 +53,6 @@ def region_scores(tagger: Tagger, features: Halves, image: Ints, boxes: Floats) 
     """Probabilities (R, L) when the tagger sees only the pooled region as its one token."""
     tagger.eval()
     pooled = torch.from_numpy(pool_regions(features, image, boxes))[:, None]
-    parts = [torch.sigmoid(tagger(part)).numpy() for part in pooled.split(_BATCH)]
+    cuts = torch.split(pooled, _BATCH)
+    parts = [torch.sigmoid(tagger(part)).numpy() for part in cuts]
     return np.concatenate(parts) if parts else np.zeros((0, tagger.labels), np.float32)

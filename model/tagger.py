@@ -67,13 +67,15 @@ class Tagger(nn.Module):
     def forward(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Logits (B, L) for positions (B, P, C), or (B, |chosen|) for some labels only."""
         queries = self.queries if chosen is None else self.queries[chosen]
-        return self.read_out(positions, chosen) + self.decoder(queries, self.tokens(positions))
+        logits: Tensor = self.read_out(positions, chosen) + self.decoder(
+            queries, self.tokens(positions)
+        )
+        return logits
 
     def read_out(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
         """The logits (B, L) of the labels' own weights alone: a soft maximum over positions."""
-        weight, bias = self.readout.weight, self.readout.bias
-        if chosen is not None:
-            weight, bias = weight[chosen], bias[chosen]
+        every = slice(None) if chosen is None else chosen
+        weight, bias = self.readout.weight[every], self.readout.bias[every]
         states = (positions - self.mean) / self.std
         if self.training:
             # Whole channels fall out, the same at all positions of an image.

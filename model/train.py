@@ -124,9 +124,7 @@ def _thinned(tags: Sequence[int], dropout: float) -> list[int]:
     return [tags[place] for place in order if kept[place]]
 
 
-def _new_tagger(
-    features: Halves, targets: Floats, queries: Floats, config: TrainConfig
-) -> Tagger:
+def _new_tagger(features: Halves, targets: Floats, queries: Floats, config: TrainConfig) -> Tagger:
     """A tagger whose standardisation fits the features and whose biases fit the frequencies."""
     tagger = Tagger(
         features.shape[2], torch.from_numpy(queries), config.hidden, config.layers, config.heads,
@@ -155,7 +153,7 @@ def _epochs(count: int, epochs: int, batch: int) -> Iterator[Tensor]:
     """Rows of each step: every epoch is one random order of all."""
     for _ in range(epochs):
         order = torch.randperm(count)
-        yield from order.split(batch)
+        yield from torch.split(order, batch)
 
 
 def _loss(logits: Tensor, targets: Tensor, weight: Tensor, config: TrainConfig) -> Tensor:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from model.text import TextEncoder
 from model.train import train_captioner, train_tagger
+from pipeline.columns import Floats
 from pipeline.config import BaselineConfig
 from pipeline.dataset import (
     CAPTION_TAGS,
@@ -26,7 +27,6 @@ from pipeline.dataset import (
     tags_of_row,
     vocabulary_of,
 )
-from pipeline.columns import Floats
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest
 from pipeline.models import TrainedBy, model_rows, save_model
@@ -97,9 +97,7 @@ class _Trainer:
         self.vocabulary, self.encoder, self.publication = vocabulary, encoder, publication
         self.queries = TextEncoder().label_queries(vocabulary.names)
 
-    def train(
-        self, images: Images, targets: Floats, captions: pa.Table
-    ) -> list[dict[str, Any]]:
+    def train(self, images: Images, targets: Floats, captions: pa.Table) -> list[dict[str, Any]]:
         """One row per model."""
         folds = images.folds(self.config.folds)
         rows = []
@@ -121,7 +119,7 @@ class _Trainer:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
         tagger = train_tagger(
             images.features, targets, self.queries, self.config.tagger, seed=self.seed,
-            threads=self.config.threads, progress=lambda *p: self.context.progress(*p[:2], words),
+            threads=self.config.threads, progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
         return self._save(tagger, "fold" if fold >= 0 else "baseline", fold)
 
@@ -135,7 +133,7 @@ class _Trainer:
         captioner = train_captioner(
             images.features, tags_of_row(targets), rows, texts, self.queries,
             self.config.captioner, seed=self.seed, threads=self.config.threads,
-            progress=lambda *p: self.context.progress(*p[:2], words),
+            progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
         return self._save(captioner, "captioner", fold)
 
@@ -155,4 +153,3 @@ def _targets_source(batch: Batch, context: Context) -> tuple[pa.Table, str | Non
     newest = earlier[0]
     with Lake.open(context.lake, read_only=True, snapshot=newest["snapshot_id"]) as lake:
         return lake.query(_TAGS_OF_PUBLICATION), newest["publication_id"]
-

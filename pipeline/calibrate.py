@@ -90,4 +90,3 @@ def _rows(vocabulary: Vocabulary, fold: int, generate: Floats, targets: Floats) 
             "positives": targets.sum(axis=0).astype(np.int32),
         },
     )
-

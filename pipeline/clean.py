@@ -91,7 +91,9 @@ def _tags(batch: Batch) -> Iterator[tuple[int, str, TagEvidence]]:
 
 
 def _evidence(label: dict[str, Any], regions: pa.Table, scores: pa.Table) -> TagEvidence:
-    image_ids, of_image = np.unique(np.array(regions.column("image_id").to_pylist()), return_inverse=True)
+    image_ids, of_image = np.unique(
+        np.array(regions.column("image_id").to_pylist()), return_inverse=True
+    )
     feature = regions.column("feature")
     channels = len(feature[0].as_py()) // 2
     place = {image_id: row for row, image_id in enumerate(scores.column("image_id").to_pylist())}

@@ -145,7 +145,9 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"config {path}: {' '.join(str(error).split())}") from None
     if not isinstance(values or {}, dict):
-        raise ConfigError(f"config {path}: expected sections with keys, got {type(values).__name__}")
+        raise ConfigError(
+            f"config {path}: expected sections with keys, got {type(values).__name__}"
+        )
     return values or {}
 
 

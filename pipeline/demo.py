@@ -44,9 +44,7 @@ class DemoPaths:
         return self.root / "report.html"
 
 
-def run_demo(
-    out: Path, scenes: int, seed: int, workers: int, reporter: Reporter
-) -> dict[str, Any]:
+def run_demo(out: Path, scenes: int, seed: int, workers: int, reporter: Reporter) -> dict[str, Any]:
     """Generate scenes, run the cycle, score every step, write the report.
 
     Started again in the same folder with the same scenes and seed, it goes on where it stopped.
@@ -115,7 +113,7 @@ def read_truth(path: Path) -> dict[str, dict[str, tuple[Truth, ...]]]:
     truth: dict[str, dict[str, tuple[Truth, ...]]] = {"train": {}, "eval": {}}
     for row in pq.read_table(path).to_pylist():
         box = tuple(row[edge] for edge in ("x1", "y1", "x2", "y2"))
-        known = Truth(row["name"], row["kind"], None if box[0] is None else box)  # type: ignore[arg-type]
+        known = Truth(row["name"], row["kind"], None if box[0] is None else box)
         of_split = truth[row["split"]]
         of_split[row["image"]] = (*of_split.get(row["image"], ()), known)
     return truth

@@ -3,6 +3,8 @@
 PipelineError                  here
 ├── ConfigError                a config file or setting that cannot be used
 ├── SourceError                a source that cannot be ingested at all
+│   └── UnreadableUri          one image that cannot be read (pipeline.readers)
+├── ExportError                an export that cannot be written (pipeline.exporters)
 ├── PlanError                  stages that do not fit together
 └── ImbalanceError             a stage lost rows: in != kept + dropped + rejected
 StorageError                   storage.errors

@@ -50,11 +50,7 @@ class Evaluate(Stage):
         images = images_of(batch["features"])
         everything = vocabulary_of(batch["labels"])
         truth = multi_hot(images, everything, batch["truth"])
-        taggers = {
-            role: found[-1]
-            for role in ROLES
-            if (found := _load(context, role))
-        }
+        taggers = {role: found[-1] for role in ROLES if (found := _load(context, role))}
         common = set.intersection(*(set(t.vocabulary.tag_ids) for t in taggers.values()))
         columns = np.array([i for i, t in enumerate(everything.tag_ids) if t in common], np.int64)
         shared = everything.subset(np.isin(np.arange(len(everything)), columns))
@@ -65,7 +61,9 @@ class Evaluate(Stage):
             scores = tagger.tagger.score(images.features)
             own = tagger.vocabulary.columns_of(pa.array(shared.tag_ids, pa.int32()))
             of_model = {"subject": tagger.digest, "role": role, "split": "eval"}
-            rows += metric_rows(of_model, scores[:, own], truth[:, columns], shared.tag_ids, shared.kinds)
+            rows += metric_rows(
+                of_model, scores[:, own], truth[:, columns], shared.tag_ids, shared.kinds
+            )
         table = table_of("metrics", rows)
         counts = Counts(len(images.ids), len(images.ids))
         return Result({"metrics": table}, {batch.unit: counts}, digest(table.to_pydict()))

@@ -76,8 +76,8 @@ class Generate(Stage):
         best = np.argsort(-values, axis=1, kind="stable")[:, :kept]
         wanted = np.zeros(values.shape, bool)
         np.put_along_axis(wanted, best, True, axis=1)
-        for row, columns in enumerate(own):
-            wanted[row, columns] = True
+        for row, own_columns in enumerate(own):
+            wanted[row, own_columns] = True
         rows, columns = np.nonzero(wanted)
         return score_table(part, judge, rows, columns, values[rows, columns])
 

@@ -110,7 +110,8 @@ class Ground(Stage):
         self, part: Images, sizes: Ints, fold: int, found: _Found
     ) -> tuple[pa.Table, pa.Table]:
         judge = self.taggers[fold]
-        relative = found.boxes / np.tile(sizes[found.rows], 2).astype(np.float32)
+        scale = np.tile(sizes[found.rows], 2).astype(np.float32)
+        relative: Floats = np.divide(found.boxes, scale, dtype=np.float32)
         scores = region_scores(judge.tagger, part.features, found.rows, relative)
         other, other_score = _strongest_other(scores, found.columns, judge)
         tag_ids = np.array(judge.vocabulary.tag_ids, np.int32)

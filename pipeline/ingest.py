@@ -126,8 +126,8 @@ def _look(record: Record | BadRecord, lake: Path) -> dict[str, Any] | tuple[str,
         return record.reason, record.detail
     try:
         data = read_uri(record.image) if isinstance(record.image, str) else record.image
-    except FileNotFoundError:
-        return "missing-image", f"{record.image}: no such file; check --images"
+    except FileNotFoundError as error:
+        return "missing-image", f"{error.filename}: no such file; check --images"
     except (OSError, SourceError) as error:
         return "unreadable-image", str(error)
     try:
@@ -192,7 +192,9 @@ def _reject(record: Record | BadRecord, outcome: Any) -> dict[str, Any]:
 
 def caption_id(image_id: str, source: str, text: str) -> str:
     """A caption is its image, where it comes from, and its text."""
-    return hashlib.sha256(f"{image_id}\0{source}\0{text}".encode("utf-8", "replace")).hexdigest()[:32]
+    return hashlib.sha256(f"{image_id}\0{source}\0{text}".encode("utf-8", "replace")).hexdigest()[
+        :32
+    ]
 
 
 def _drop_known(lake: Lake, images: dict[str, _Image]) -> int:

@@ -55,9 +55,13 @@ def rows_of(system: LabelSystem) -> dict[str, Any]:
             for item in items
         ]
 
-    same = lambda *names: {name: name for name in names}  # noqa: E731
+    def same(*names: str) -> dict[str, str]:
+        return {name: name for name in names}
+
     return {
-        "labels": table_of("labels", rows(system.labels, same("tag_id", "name", "kind", "mentions"))),
+        "labels": table_of(
+            "labels", rows(system.labels, same("tag_id", "name", "kind", "mentions"))
+        ),
         "label_surfaces": table_of(
             "label_surfaces",
             rows(

@@ -45,8 +45,7 @@ class ParseCaptions(Stage):
             content = graph.to_dict()
             scene_graphs.append(of_caption | content | {"note": graph.note})
             mentions += [
-                of_caption
-                | {"surface": m.name, "kind": m.kind, "start": m.start, "end": m.end}
+                of_caption | {"surface": m.name, "kind": m.kind, "start": m.start, "end": m.end}
                 for m in graph.mentions()
             ]
         rows = {

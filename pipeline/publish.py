@@ -51,7 +51,7 @@ class Publish(Stage):
         for row in batch["balance"].slice(0, 1).to_pylist():
             raise ImbalanceError(
                 f"publish: {row['stage']} of {row['shard_id']} is out of balance by "
-                f"{row['balance']}; see `tagwright sql \"SELECT * FROM shard_balance\"`"
+                f'{row["balance"]}; see `tagwright sql "SELECT * FROM shard_balance"`'
             )
         (totals,) = batch["totals"].to_pylist()
         counts = Counts(totals["candidates"], totals["tags"], totals["dropped"])

@@ -67,7 +67,9 @@ _DROPPED = """
     SELECT name, kind, candidates, dropped, round(dropped / candidates, 3) AS share
     FROM tag_stats WHERE dropped > 0 ORDER BY share DESC, dropped DESC, name LIMIT 20
 """
-_DECISIONS = "SELECT decision, reason, model_digest FROM promotions ORDER BY decided_at DESC LIMIT 3"
+_DECISIONS = (
+    "SELECT decision, reason, model_digest FROM promotions ORDER BY decided_at DESC LIMIT 3"
+)
 _REJECTS = "SELECT stage, item, reason, detail FROM current_rejects ORDER BY ALL LIMIT 50"
 
 

@@ -74,7 +74,7 @@ class Retrain(Stage):
         encoder = batch["encoder"].column(0)[0].as_py()
         tagger = train_tagger(
             images.features, targets, queries, config.tagger, known=known, seed=seed,
-            threads=threads, progress=lambda *p: context.progress(*p[:2], "retraining"),
+            threads=threads, progress=lambda done, total: context.progress(done, total, "retraining"),
         )  # fmt: skip
         by = TrainedBy(
             "retrained", -1, encoder, config.model_dump(mode="json"), seed,
@@ -87,7 +87,7 @@ class Retrain(Stage):
             tuned = train_tagger(
                 part.features, targets[chosen], queries, config.finetune, init=tagger,
                 known=known[chosen], seed=seed, threads=threads,
-                progress=lambda *p: context.progress(*p[:2], "fine-tuning"),
+                progress=lambda done, total: context.progress(done, total, "fine-tuning"),
             )  # fmt: skip
             by = TrainedBy(
                 "fine-tuned", -1, encoder, config.model_dump(mode="json"), seed,

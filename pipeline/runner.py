@@ -243,10 +243,13 @@ class Runner:
         if stage.unit == "tag":
             sql = (
                 "SELECT tag_id::VARCHAR, list(region_id) FROM current_regions r "
-                "JOIN current_labels l USING (label_version, tag_id) GROUP BY tag_id ORDER BY tag_id"
+                "JOIN current_labels l USING (label_version, tag_id) "
+                "GROUP BY tag_id ORDER BY tag_id"
             )
             found = self.lake.query(sql).to_pydict().values()
-            return [Unit(tag, digest_keys(set(regions))) for tag, regions in zip(*found, strict=True)]
+            return [
+                Unit(tag, digest_keys(set(regions))) for tag, regions in zip(*found, strict=True)
+            ]
         shards = self.lake.query(
             "SELECT unit, unit_digest FROM current_ledger WHERE stage = 'ingest' ORDER BY unit"
         )
@@ -326,9 +329,7 @@ def stage_names(first: str | None = None, until: str | None = None) -> list[str]
 # ---- in a worker ---------------------------------------------------------------------------------
 
 
-def _bounded(
-    pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int
-) -> Iterator[Staged]:
+def _bounded(pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int) -> Iterator[Staged]:
     """Results as they come, with few jobs submitted ahead, so that memory stays bounded."""
     waiting = iter(jobs)
     running: set[Future[Staged]] = set()

@@ -83,7 +83,7 @@ def why_of(lake: Lake, image: str, tag: str) -> dict[str, Any]:
     if not labels:
         raise PlanError(
             f"{tag}: not a surface form of the label system; see "
-            "`tagwright sql \"SELECT * FROM current_label_surfaces\"`"
+            '`tagwright sql "SELECT * FROM current_label_surfaces"`'
         )
     return {"image": row, "tags": [_chain(lake, row["image_id"], label) for label in labels]}
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -210,8 +210,12 @@ class Lake:
             pq.write_table(
                 rows,
                 path,
-                compression={name: "none" if name in blobs else "zstd" for name in rows.schema.names},
-                use_dictionary=[n for n in plain if not pa.types.is_list(rows.schema.field(n).type)],
+                compression={
+                    name: "none" if name in blobs else "zstd" for name in rows.schema.names
+                },
+                use_dictionary=[
+                    n for n in plain if not pa.types.is_list(rows.schema.field(n).type)
+                ],
             )
         return path
 
@@ -274,16 +278,12 @@ class Lake:
         self._connection.execute("BEGIN")
         try:
             yield
-            self._connection.execute(
-                f"CALL lake.set_commit_message('tagwright', {quote(message)})"
-            )
+            self._connection.execute(f"CALL lake.set_commit_message('tagwright', {quote(message)})")
             self._connection.execute("COMMIT")
         except BaseException:
             # The transaction may already be gone when COMMIT itself failed.
-            try:
+            with suppress(duckdb.TransactionException):
                 self._connection.execute("ROLLBACK")
-            except duckdb.TransactionException:
-                pass
             raise
 
 
@@ -298,14 +298,18 @@ def no_space_is_clear(path: Path) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         text = str(error).lower()
-        if any(os.strerror(number).lower() in text for number in _NO_SPACE) or "disk is full" in text:
+        if (
+            any(os.strerror(number).lower() in text for number in _NO_SPACE)
+            or "disk is full" in text
+        ):
             raise _disk_full(path) from error
         raise StorageError(f"{path}: {_first_line(error)}") from error
 
 
 def _disk_full(path: Path) -> DiskFull:
     return DiskFull(
-        f"{path}: no disk space left; nothing half-written is visible: free some space and run again"
+        f"{path}: no disk space left; nothing half-written is visible; "
+        "free some space and run again"
     )
 
 

@@ -53,7 +53,9 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     kind = statements[0].type
     if kind != duckdb.StatementType.SELECT:
         raise RefusedSQL(f"refused: {kind.name}; only SELECT, DESCRIBE and SHOW are possible here")
-    serialized = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}).fetchone()
+    serialized = connection.execute(
+        "SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}
+    ).fetchone()
     tree = json.loads(serialized[0]) if serialized else {"error": True}
     if tree.get("error"):
         # SHOW and DESCRIBE parse as SELECT but cannot be serialized; they name no function.

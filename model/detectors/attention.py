@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import ndimage
 
@@ -66,7 +67,7 @@ class AttentionDetector:
         return result
 
 
-def _boxes(logits: Floats) -> list[tuple[np.ndarray, float]]:  # type: ignore[type-arg]
+def _boxes(logits: Floats) -> list[tuple[npt.NDArray[np.float64], float]]:
     """Boxes (relative xyxy) of one map (grid, grid) with the peak of each, the highest first."""
     smooth = ndimage.gaussian_filter(logits.astype(np.float64), 0.5, mode="nearest")
     fine = ndimage.zoom(smooth, FINE, order=1, mode="nearest", grid_mode=True)

@@ -7,10 +7,8 @@ regions that agree with another tag are reported as a likely confusion.
 
 from __future__ import annotations
 
-import numpy as np
-
 from pipeline.config import CleanConfig
-from pipeline.rules.base import Opinion, TagEvidence, left_alone
+from pipeline.rules.base import Opinion, TagEvidence, Verdict, left_alone
 from pipeline.rules.noise import doubtful, p_values
 
 PURITY = 0.6
@@ -32,6 +30,6 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opi
         reason = f"{evidence.name} scores {region_score[row]:.2f} in its best region"
         if other_score > region_score[row]:
             reason += f", which looks more like {other} ({other_score:.2f})"
-        verdict = "drop" if drop[row] else "keep"
+        verdict: Verdict = "drop" if drop[row] else "keep"
         opinions.append(Opinion(verdict, float(p[row]), limit, reason, int(region)))
     return opinions

@@ -13,6 +13,7 @@ from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.dataset import Ints
 
+Verdict = Literal["keep", "drop"]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -57,7 +58,7 @@ class TagEvidence:
 class Opinion:
     """What a rule says of one image's tag; `region` is the row of the region it looked at."""
 
-    verdict: Literal["keep", "drop"]
+    verdict: Verdict
     score: float
     threshold: float
     reason: str

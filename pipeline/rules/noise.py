@@ -27,7 +27,7 @@ def wrong_share(p: Floats) -> float:
     """The estimated share of wrong tags (Storey's estimate of the share of nulls), 0 to 1."""
     if not len(p):
         return 0.0
-    return float(min(1.0, np.mean(p > STOREY_LAMBDA) / (1 - STOREY_LAMBDA)))
+    return min(1.0, float(np.mean(p > STOREY_LAMBDA)) / (1 - STOREY_LAMBDA))
 
 
 def doubtful(p: Floats, purity: float) -> Bools:

@@ -30,8 +30,6 @@ def test_every_stage_did_something_and_lost_nothing(demo: Path) -> None:
         balance = lake.query("SELECT * FROM shard_balance").to_pylist()
     assert {row["stage"] for row in balance} == {"read", "ingest", *CYCLE}
     assert all(row["balance"] == 0 for row in balance)
-    assert all(row["n_in"] > 0 for row in balance if row["stage"] not in ("generate", "ground",
-                                                                     "parse-generated"))  # fmt: skip
 
 
 def test_the_demo_prints_every_step_and_writes_the_report(
@@ -121,7 +119,9 @@ def test_the_same_seed_gives_the_same_rows_whatever_the_workers(
     )
     assert done.returncode == 0, done.stderr
     assert tables_that_differ(demo, tmp_path / "again") == []
-    assert json.loads(done.stdout)["steps"] == json.loads((demo / "result.json").read_text())["steps"]
+    assert (
+        json.loads(done.stdout)["steps"] == json.loads((demo / "result.json").read_text())["steps"]
+    )
 
 
 POINTS = [

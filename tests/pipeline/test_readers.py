@@ -108,14 +108,16 @@ def test_tsv_takes_stray_quotes_as_they_stand(tmp_path: Path) -> None:
 
 def test_an_unclosed_quote_costs_its_own_row_only(tmp_path: Path) -> None:
     rows = "".join(f"{i}.jpg,number {i}\n" for i in range(20))
-    good, bad = read(text(tmp_path, f'image,caption\na.jpg,"never closed\n{rows}'))
-    assert len(good) == 20
-    assert [(b.reason, b.name) for b in bad] == [("broken-quotes", "pairs.csv:2")]
+    good, bad = read(text(tmp_path, f'image,caption\na.jpg,"never closed\n{rows}short\n'))
+    assert [record.name for record in good] == [f"{i}.jpg" for i in range(20)]
+    assert [(b.reason, b.name) for b in bad] == [
+        ("broken-quotes", "pairs.csv:2"), ("too-few-fields", "pairs.csv:23"),
+    ]  # fmt: skip
 
 
 def test_an_unclosed_quote_in_a_long_file_does_not_swallow_it(tmp_path: Path) -> None:
     rows = "".join(f"{i}.jpg,number {i}\n" for i in range(30_000))
-    good, bad = read(text(tmp_path, f'image,caption\na.jpg,"never closed\n{rows}z.jpg,"end"\n'))
+    good, bad = read(text(tmp_path, f'image,caption\na.jpg,"never closed\n{rows}z.jpg,12"\n'))
     assert (len(good), len(bad)) == (30_001, 1)
 
 
@@ -181,6 +183,11 @@ def test_missing_column_names_those_found_and_accepted(tmp_path: Path) -> None:
     fails(text(tmp_path, "image;caption\na.jpg;cat\n"), "separated by ';'")
     fails(text(tmp_path, "image\tcaption\na.jpg\tcat\n"), "--format tsv")
     fails(text(tmp_path, "\n\n"), "no header")
+
+
+def test_rows_of_two_splits_do_not_merge(tmp_path: Path) -> None:
+    good, _ = read(text(tmp_path, "image,caption,split\na.jpg,x,train\na.jpg,y,test\n"))
+    assert [(r.captions, r.split) for r in good] == [(("x",), "train"), (("y",), "eval")]
 
 
 def test_split_column_and_json_lists(tmp_path: Path) -> None:
