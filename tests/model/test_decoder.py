@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.decoder import DecoderLayer, RecognitionDecoder
 
-Array = np.ndarray
+Array = npt.NDArray[np.float64]
 
 
 def linear(x: Array, layer: torch.nn.Linear) -> Array:
-    return x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    result: Array = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    return result
 
 
 def norm(x: Array, layer: torch.nn.LayerNorm) -> Array:
     centred = x - x.mean(-1, keepdims=True)
     scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + layer.eps)
-    return scaled * layer.weight.detach().numpy() + layer.bias.detach().numpy()
+    result: Array = scaled * layer.weight.detach().numpy() + layer.bias.detach().numpy()
+    return result
 
 
 def gelu(x: Array) -> Array:
-    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    result: Array = x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    return result
 
 
 def layer_by_hand(labels: Array, tokens: Array, layer: DecoderLayer) -> Array:

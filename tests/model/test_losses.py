@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from model.losses import asymmetric_loss, caption_loss
 
+Array = npt.NDArray[np.float64]
+
 
 def by_equation(
-    logits: np.ndarray, truth: np.ndarray, gamma_neg: float, gamma_pos: float, clip: float
-) -> np.ndarray:
+    logits: Array, truth: Array, gamma_neg: float, gamma_pos: float, clip: float
+) -> Array:
     """Ridnik et al. 2021, equations 4 to 6, one entry at a time."""
     p = 1 / (1 + np.exp(-logits))
     shifted = np.maximum(p - clip, 0)
     positive = -((1 - p) ** gamma_pos) * np.log(p)
     negative = -(shifted**gamma_neg) * np.log(1 - shifted)
-    return np.where(truth == 1, positive, negative)
+    result: Array = np.where(truth == 1, positive, negative)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -38,14 +42,14 @@ def test_asl_is_the_equation(gamma_neg: float, gamma_pos: float, clip: float) ->
 def test_unknown_labels_give_no_gradient() -> None:
     logits = torch.zeros(1, 3, requires_grad=True)
     weight = torch.tensor([[1.0, 0.0, 1.0]])
-    asymmetric_loss(logits, torch.eye(3)[:1], gamma_neg=2, weight=weight).backward()
+    asymmetric_loss(logits, torch.eye(3)[:1], gamma_neg=2, weight=weight).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert (logits.grad != 0).tolist() == [[True, False, True]]
 
 
 def test_no_gradient_flows_through_the_focusing_weight() -> None:
     logits = torch.tensor([[1.0]], requires_grad=True)
-    asymmetric_loss(logits, torch.zeros(1, 1), gamma_neg=3, clip=0.0).backward()
+    asymmetric_loss(logits, torch.zeros(1, 1), gamma_neg=3, clip=0.0).backward()  # type: ignore[no-untyped-call]
     p = torch.sigmoid(torch.tensor(1.0)).item()
     # d/dx of -log(1 - p) is p; the factor p^3 counts as a constant.
     assert logits.grad is not None
@@ -55,7 +59,7 @@ def test_no_gradient_flows_through_the_focusing_weight() -> None:
 def test_extreme_logits_stay_finite() -> None:
     logits = torch.tensor([[200.0, -200.0]], requires_grad=True)
     loss = asymmetric_loss(logits, torch.tensor([[0.0, 1.0]]), gamma_neg=7)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from model.regions import cell_weights, pool_regions, region_scores
@@ -10,7 +11,9 @@ from model.train import train_tagger
 from tests.model.helpers import CHANNELS, SMALL, Floats, Halves, queries, scenes
 
 
-def slow_pool(positions: Halves, box: Floats, grid: int, samples: int = 700) -> np.ndarray:
+def slow_pool(
+    positions: Halves, box: Floats, grid: int, samples: int = 700
+) -> npt.NDArray[np.float64]:
     """Mean feature of the box: sample it densely and look up the cell of each point."""
     x = box[0] + (np.arange(samples) + 0.5) / samples * (box[2] - box[0])
     y = box[1] + (np.arange(samples) + 0.5) / samples * (box[3] - box[1])
@@ -18,7 +21,7 @@ def slow_pool(positions: Halves, box: Floats, grid: int, samples: int = 700) -> 
     cells = positions.astype(np.float64).reshape(grid, grid, -1)
     share_y = np.bincount(rows, minlength=grid) / samples
     share_x = np.bincount(columns, minlength=grid) / samples
-    result: np.ndarray = np.einsum("y,x,yxc->c", share_y, share_x, cells)
+    result: npt.NDArray[np.float64] = np.einsum("y,x,yxc->c", share_y, share_x, cells)
     return result
 
 
