@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.demo import run_demo
 from pipeline.reporting import Quiet
 
-SCENES = 600
+SCENES = 800
 COLUMNS = ("precision", "recall", "mAP")
 
 

@@ -58,7 +58,12 @@ def save_checkpoint(model: Tagger | Captioner, info: CheckpointInfo, folder: Pat
         digest = _digest(temporary)
         if not (folder / digest).exists():
             temporary.chmod(0o755)
-            temporary.rename(folder / digest)
+            # Another process may save the same model at this very moment; either copy will do.
+            try:
+                temporary.rename(folder / digest)
+            except OSError:
+                if not (folder / digest).exists():
+                    raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return digest

@@ -23,6 +23,9 @@ def load_image(data: bytes) -> Image.Image:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadableImage(f"{picture.width}x{picture.height} pixels are too many")
             upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I;16"):
+                # Converting clips 16 bits to white; their high byte is the picture.
+                upright = upright.convert("I").point(lambda value: value / 256).convert("L")
             return upright.convert("RGB")
     except UnreadableImage:
         raise

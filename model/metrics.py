@@ -54,20 +54,25 @@ def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
+PRIOR = 4
+"""Pseudo-observations at half the wanted precision, so that few lucky hits do not open a class."""
+
+
 def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floats:
     """Per class the lowest score (L,) from which on the wanted precision is reached.
 
-    The precision of the k best-scored images is estimated as (right + prior) / (k + prior / wanted)
-    with one pseudo-observation at half the wanted precision, so that a few lucky hits do not open a
-    class. Classes that never reach it get a threshold above 1: they are not generated.
+    The precision of the k best-scored images is estimated as
+    (right + PRIOR * wanted / 2) / (k + PRIOR); equal scores are taken together. Classes that never
+    reach it get a threshold above 1: they are not generated. `scores`, `targets` are (N, L).
     """
     thresholds = np.full(targets.shape[1], 2.0, np.float32)
+    count = np.arange(1, len(scores) + 1)
     for column in range(targets.shape[1]):
         order = np.argsort(-scores[:, column], kind="stable")
         ranked, right = scores[order, column], np.cumsum(targets[order, column])
-        count = np.arange(1, len(order) + 1)
-        precision = (right + 0.5 * wanted) / (count + 1.0)
-        good = np.flatnonzero((precision >= wanted) & (ranked > 0))
+        precision = (right + 0.5 * PRIOR * wanted) / (count + PRIOR)
+        last_of_its_score = np.append(ranked[1:] < ranked[:-1], True)
+        good = np.flatnonzero((precision >= wanted) & (ranked > 0) & last_of_its_score)
         if len(good):
             thresholds[column] = ranked[good[-1]]
     return thresholds

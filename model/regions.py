@@ -29,7 +29,7 @@ def cell_weights(boxes: Floats, grid: int) -> Floats:
     thin = 1e-3
     across = cover(scaled[:, 0] - thin, scaled[:, 2] + thin)
     down = cover(scaled[:, 1] - thin, scaled[:, 3] + thin)
-    weights = (down[:, :, None] * across[:, None, :]).reshape(len(boxes), -1)
+    weights = (down[:, :, None] * across[:, None, :]).reshape(len(boxes), grid * grid)
     result: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return result
 

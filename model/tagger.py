@@ -14,7 +14,7 @@ from model.decoder import RecognitionDecoder
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
-SHARPNESS = 0.5
+SHARPNESS = 1.0
 """Temperature of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
 SCORE_BATCH = 16
 """Images per forward pass when scoring; fixed, so that scores do not depend on shard cuts."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.captioner import PAD, Captioner, encode_texts, new_captioner, pad_tags
 from model.config import CaptionerConfig, TrainConfig
+from model.errors import ModelError
 from model.losses import asymmetric_loss, caption_loss
 from model.tagger import Floats, Halves, Tagger
 
@@ -33,7 +34,7 @@ def train_tagger(
 ) -> Tagger:
     """Train a tagger, or go on with `init` (fine-tuning is the same loop from a trained start).
 
-    First the per-label read-out alone, which is quick over all labels, then the whole tagger over
+    First the per-label read-out alone, which is quick over all labels, then the decoder over
     labels drawn at random per step.
 
     Args:
@@ -42,9 +43,12 @@ def train_tagger(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    tagger = _copy(init, config) if init else _new_tagger(features, targets, queries, config)
-    goal = torch.from_numpy(targets)
-    weight = torch.from_numpy(known) if known is not None else torch.ones_like(goal)
+    known = np.ones_like(targets) if known is None else known
+    if init:
+        tagger = _copy(init, queries, config)
+    else:
+        tagger = _new_tagger(features, targets, known, queries, config)
+    goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
     steps = math.ceil(len(features) / config.batch)
     total = steps * (config.readout_epochs + config.epochs)
     done = 0
@@ -59,11 +63,10 @@ def train_tagger(
         _step(loss, optimizer, tagger, config.clip_norm)
         schedule.step()
         progress(done := done + 1, total)
-    optimizer = torch.optim.AdamW(tagger.parameters(), config.lr, weight_decay=config.decay)
-    # The read-out has found its place; it moves little while the decoder learns the rest.
-    optimizer.param_groups[0]["params"] = [
-        p for n, p in tagger.named_parameters() if not n.startswith("readout")
-    ]
+    # The read-out has found its place and stays there while the decoder learns the rest.
+    tagger.readout.requires_grad_(False)
+    rest = [weight for weight in tagger.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(rest, config.lr, weight_decay=config.decay)
     schedule = _schedule(optimizer, steps * config.epochs, config.warmup)
     for rows in _epochs(len(features), config.epochs, config.batch):
         chosen = torch.randperm(tagger.labels)[: config.labels_per_step].sort().values
@@ -73,6 +76,7 @@ def train_tagger(
         _step(loss, optimizer, tagger, config.clip_norm)
         schedule.step()
         progress(done := done + 1, total)
+    tagger.readout.requires_grad_(True)
     return tagger.eval()
 
 
@@ -124,7 +128,9 @@ def _thinned(tags: Sequence[int], dropout: float) -> list[int]:
     return [tags[place] for place in order if kept[place]]
 
 
-def _new_tagger(features: Halves, targets: Floats, queries: Floats, config: TrainConfig) -> Tagger:
+def _new_tagger(
+    features: Halves, targets: Floats, known: Floats, queries: Floats, config: TrainConfig
+) -> Tagger:
     """A tagger whose standardisation fits the features and whose biases fit the frequencies."""
     tagger = Tagger(
         features.shape[2], torch.from_numpy(queries), config.hidden, config.layers, config.heads,
@@ -136,13 +142,16 @@ def _new_tagger(features: Halves, targets: Floats, queries: Floats, config: Trai
     mean, std = (f(axis=0, dtype=np.float64).astype(np.float32) for f in (values.mean, values.std))
     tagger.mean.copy_(torch.from_numpy(mean))
     tagger.std.copy_(torch.from_numpy(std).clamp(min=1e-4))
-    frequency = torch.from_numpy(targets.mean(axis=0)).clamp(1e-4, 1 - 1e-4)
+    share = (targets * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    frequency = torch.from_numpy(share.astype(np.float32)).clamp(1e-4, 1 - 1e-4)
     with torch.no_grad():
         tagger.readout.bias.copy_(torch.logit(frequency))
     return tagger
 
 
-def _copy(init: Tagger, config: TrainConfig) -> Tagger:
+def _copy(init: Tagger, queries: Floats, config: TrainConfig) -> Tagger:
+    if not np.array_equal(init.queries.numpy(), queries):
+        raise ModelError("fine-tuning needs the label list of the model it starts from, in order")
     shape = init.shape | {"dropout": config.dropout, "readout_dropout": config.readout_dropout}
     tagger = Tagger(queries=init.queries.clone(), **shape)  # type: ignore[arg-type]
     tagger.load_state_dict(init.state_dict())

@@ -2,6 +2,7 @@
 
 `generate` is the score from which an untagged image gets the tag: the lowest at which the wanted
 precision against captions is reached. Captions are incomplete, so the true precision is higher.
+`support` is that for half the precision: enough for a tag that a generated caption names too.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class Calibrate(Stage):
             generate = precision_thresholds(
                 scores[others], targets[others], self.config.calibrate.precision
             )
-            tables.append(_rows(vocabulary, fold, generate, targets[others]))
+            support = precision_thresholds(
+                scores[others], targets[others], self.config.calibrate.precision / 2
+            )
+            tables.append(_rows(vocabulary, fold, generate, support, targets[others]))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty
         counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
@@ -78,7 +82,9 @@ def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary
     return images, vocabulary, dense
 
 
-def _rows(vocabulary: Vocabulary, fold: int, generate: Floats, targets: Floats) -> pa.Table:
+def _rows(
+    vocabulary: Vocabulary, fold: int, generate: Floats, support: Floats, targets: Floats
+) -> pa.Table:
     count = len(vocabulary)
     return table_of(
         "thresholds",
@@ -87,6 +93,7 @@ def _rows(vocabulary: Vocabulary, fold: int, generate: Floats, targets: Floats) 
             "fold": constant(fold, count, pa.int32()),
             "tag_id": np.array(vocabulary.tag_ids, np.int32),
             "generate": generate.astype(np.float32),
+            "support": support.astype(np.float32),
             "positives": targets.sum(axis=0).astype(np.int32),
         },
     )

@@ -60,7 +60,7 @@ class GenerateConfig(Section):
 
     captions: bool = Field(True, description="write one generated caption per image")
     keep_scores: int = Field(
-        64, ge=1, description="raw scores kept per image, besides those of its caption tags"
+        1024, ge=1, description="raw scores kept per image, besides those of its caption tags"
     )
 
 
@@ -68,7 +68,7 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.5, gt=0, lt=1, description="wanted precision of generated tags against captions"
+        0.6, gt=0, lt=1, description="wanted precision of generated tags against captions"
     )
 
 

@@ -16,6 +16,7 @@ from pipeline.report import write_report
 from pipeline.reporting import Reporter
 from pipeline.runner import Runner
 from pipeline.scenes.generator import SceneConfig, generate
+from pipeline.scenes.vocabulary import load_vocabulary
 from pipeline.scoring import score_steps
 from storage.lake import Lake
 
@@ -110,10 +111,16 @@ def fill_lake(paths: DemoPaths, config: Config, reporter: Reporter) -> None:
 
 def read_truth(path: Path) -> dict[str, dict[str, tuple[Truth, ...]]]:
     """What is in each picture, by split and file name."""
+    vocabulary = load_vocabulary()
+    things = (*vocabulary.objects, *vocabulary.people)
+    synonyms = {(thing.name, "object"): thing.synonyms for thing in things}
     truth: dict[str, dict[str, tuple[Truth, ...]]] = {"train": {}, "eval": {}}
     for row in pq.read_table(path).to_pylist():
         box = tuple(row[edge] for edge in ("x1", "y1", "x2", "y2"))
-        known = Truth(row["name"], row["kind"], None if box[0] is None else box)
+        known = Truth(
+            row["name"], row["kind"], None if box[0] is None else box,
+            synonyms.get((row["name"], row["kind"]), ()),
+        )  # fmt: skip
         of_split = truth[row["split"]]
         of_split[row["image"]] = (*of_split.get(row["image"], ()), known)
     return truth

@@ -22,7 +22,8 @@ from pipeline.stage import Batch, Context, Counts, Result, Stage
 TRUTH = """
     WITH named AS (
         SELECT t.image_id, s.tag_id FROM current_truth t
-        JOIN current_label_surfaces s ON s.surface = t.name AND s.kind = t.kind
+        JOIN current_label_surfaces s ON s.surface = t.name
+         AND (s.kind = t.kind OR (s.kind IN ('object', 'scene') AND t.kind IN ('object', 'scene')))
         WHERE s.tag_id IS NOT NULL
     )
     SELECT DISTINCT image_id, tag_id FROM named

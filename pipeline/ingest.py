@@ -40,6 +40,7 @@ class Truth:
     name: str
     kind: str
     box: tuple[float, float, float, float] | None
+    synonyms: tuple[str, ...] = ()
 
 
 @dataclass
@@ -252,7 +253,7 @@ def _rows(part: Mapping[str, _Image]) -> dict[str, pa.Table]:
         for text in sorted(image.captions)
     ]  # fmt: skip
     truth = [
-        {"image_id": image_id, "name": t.name, "kind": t.kind}
+        {"image_id": image_id, "name": t.name, "kind": t.kind, "synonyms": list(t.synonyms)}
         | dict(zip(("x1", "y1", "x2", "y2"), t.box or (None,) * 4, strict=True))
         for image_id, image in part.items()
         for t in image.truth

@@ -38,9 +38,10 @@ _TAGS = """
            (SELECT string_agg(v.rule || ': ' || v.reason, '; ' ORDER BY v.rule)
             FROM current_verdicts v
             WHERE v.image_id = c.image_id AND v.tag_id = c.tag_id AND v.verdict = 'drop') AS reason,
-           (SELECT bool_or(s.tag_id = c.tag_id) FROM current_truth u
-            LEFT JOIN current_label_surfaces s ON s.surface = u.name AND s.kind = u.kind
-            WHERE u.image_id = c.image_id) AS is_true
+           (SELECT coalesce(bool_or(s.tag_id = c.tag_id), false) FROM current_truth u
+            LEFT JOIN current_label_surfaces s
+              ON s.surface = u.name OR list_contains(u.synonyms, s.surface)
+            WHERE u.image_id = c.image_id HAVING count(*) > 0) AS is_true
     FROM candidate_tags c
     LEFT JOIN tags t ON t.image_id = c.image_id AND t.tag_id = c.tag_id
     WHERE list_contains($images, c.image_id)

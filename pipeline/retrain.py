@@ -28,6 +28,11 @@ DOUBTED = """
     SELECT c.image_id, c.tag_id FROM candidate_tags c
     ANTI JOIN tags t ON t.image_id = c.image_id AND t.tag_id = c.tag_id
     WHERE c.split = 'train'
+    UNION
+    SELECT s.image_id, s.tag_id FROM current_tag_scores s
+    JOIN current_thresholds h USING (label_version, fold, tag_id)
+    ANTI JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = s.tag_id
+    WHERE s.score >= h.support
 """
 
 
@@ -66,7 +71,7 @@ class Retrain(Stage):
         vocabulary = vocabulary_of(batch["labels"])
         targets = multi_hot(images, vocabulary, tags)
         keep = learnable(targets, self.config.baseline.min_images)
-        # A dropped tag is neither a positive nor proof of absence: it does not train.
+        # Neither a dropped tag nor one that the tagger half sees is proof of absence.
         known = 1.0 - multi_hot(images, vocabulary, doubted)
         vocabulary, targets, known = vocabulary.subset(keep), targets[:, keep], known[:, keep]
         queries = TextEncoder().label_queries(vocabulary.names)
@@ -74,7 +79,8 @@ class Retrain(Stage):
         encoder = batch["encoder"].column(0)[0].as_py()
         tagger = train_tagger(
             images.features, targets, queries, config.tagger, known=known, seed=seed,
-            threads=threads, progress=lambda done, total: context.progress(done, total, "retraining"),
+            threads=threads,
+            progress=lambda done, total: context.progress(done, total, "retraining"),
         )  # fmt: skip
         by = TrainedBy(
             "retrained", -1, encoder, config.model_dump(mode="json"), seed,

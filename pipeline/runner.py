@@ -117,6 +117,10 @@ class Runner:
             PlanError: an unknown stage.
             ImbalanceError: a stage lost rows; nothing of that unit was written.
         """
+        if not self.lake.scalar("SELECT count(*) FROM current_images"):
+            raise PlanError(
+                f"{self.lake.path}: no images yet; run `tagwright ingest SOURCE --images DIR` first"
+            )
         with self._recorded(command):
             return [self.run_stage(name, name in force) for name in stage_names(first, until)]
 

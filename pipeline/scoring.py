@@ -7,14 +7,16 @@ from typing import Any
 
 from storage.lake import Lake
 
-# A truth that the label system has no ID for keeps a negative key: it can be missed, never found.
+# Every true thing of a training image with every tag ID that names it: its own name or a synonym.
+# Places are things or scenes, as the parser sees them. `tag_id` is null where no tag names it.
 _TRUTH = """
-    SELECT DISTINCT t.image_id, t.kind,
-           coalesce(s.tag_id, -1 - hash(t.name || '/' || t.kind) % 1000000000)::BIGINT AS tag_id
+    SELECT t.image_id, t.name, t.kind, s.tag_id
     FROM current_truth t
     JOIN current_images i USING (image_id)
     LEFT JOIN current_label_surfaces s
-      ON s.surface = t.name AND s.kind = t.kind AND s.tag_id IS NOT NULL
+      ON (s.surface = t.name OR list_contains(t.synonyms, s.surface))
+     AND (s.kind = t.kind OR (s.kind IN ('object', 'scene') AND t.kind IN ('object', 'scene')))
+     AND s.tag_id IS NOT NULL
     WHERE i.split = 'train'
 """
 
@@ -32,6 +34,7 @@ class TagScore:
     tags: int
     right: int
     truth: int
+    found: int
 
     @property
     def precision(self) -> float:
@@ -40,17 +43,22 @@ class TagScore:
 
     @property
     def recall(self) -> float:
-        """Share of the truth that is tagged."""
-        return self.right / self.truth if self.truth else 0.0
+        """Share of the true things that are tagged."""
+        return self.found / self.truth if self.truth else 0.0
 
 
 def score_tags(lake: Lake, pairs: str) -> TagScore:
     """Score the pairs that a query gives (columns image_id, tag_id)."""
     (row,) = lake.query(
-        f"WITH truth AS ({_TRUTH}), pairs AS (SELECT DISTINCT image_id, tag_id FROM ({pairs}) "
-        "WHERE image_id IN (SELECT image_id FROM truth)) "
-        "SELECT (SELECT count(*) FROM pairs) AS tags, (SELECT count(*) FROM truth) AS truth, "
-        "(SELECT count(*) FROM pairs SEMI JOIN truth USING (image_id, tag_id)) AS right"
+        f"WITH truth AS ({_TRUTH}), "
+        f"pairs AS (SELECT DISTINCT image_id, tag_id FROM ({pairs}) "
+        "WHERE image_id IN (SELECT image_id FROM truth)), "
+        "hits AS (SELECT t.* FROM truth t SEMI JOIN pairs p "
+        "ON p.image_id = t.image_id AND p.tag_id = t.tag_id) "
+        "SELECT (SELECT count(*) FROM pairs) AS tags, "
+        "(SELECT count(DISTINCT (image_id, tag_id)) FROM hits) AS right, "
+        "(SELECT count(DISTINCT (image_id, name, kind)) FROM truth) AS truth, "
+        "(SELECT count(DISTINCT (image_id, name, kind)) FROM hits) AS found"
     ).to_pylist()
     return TagScore(**row)
 

@@ -56,6 +56,8 @@ def utc_now() -> datetime:
 
 def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
+        if not pa.types.is_struct(kind.value_type):
+            return f"{_sql_type(kind.value_type)}[]"
         fields = ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind.value_type)
         return f"STRUCT({fields})[]"
     return _DUCKDB_TYPES[kind]

@@ -93,6 +93,7 @@ _ALL = (
         ("image_id", "name", "kind"),
         image_id=STR,
         name=STR,
+        synonyms=pa.list_(STR),  # other names that are as right
         kind=STR,
         **BOX,
         shard_id=STR,
@@ -200,12 +201,13 @@ _ALL = (
     ),
     _table(
         "thresholds",
-        "per tag and fold: the score from which an image is given the tag",
+        "per tag and fold: the score that gives an image the tag, alone or beside its own caption",
         ("label_version", "fold", "tag_id"),
         label_version=STR,
         fold=I32,
         tag_id=I32,
         generate=F32,
+        support=F32,
         positives=I32,
     ),
     _table(

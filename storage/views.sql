@@ -21,7 +21,12 @@ FROM current_mentions m
 JOIN current_label_surfaces s ON s.surface = m.surface AND s.kind = m.kind
 JOIN current_captions c ON c.caption_id = m.caption_id
 JOIN current_images i ON i.image_id = m.image_id
-WHERE s.tag_id IS NOT NULL
+LEFT JOIN current_tag_scores t
+  ON m.source = 'generated' AND t.image_id = m.image_id AND t.tag_id = s.tag_id
+LEFT JOIN current_thresholds h
+  ON h.label_version = t.label_version AND h.fold = t.fold AND h.tag_id = t.tag_id
+-- A generated caption is a second opinion: it counts where the tagger half agrees.
+WHERE s.tag_id IS NOT NULL AND (m.source = 'original' OR t.score >= h.support)
 UNION ALL
 SELECT t.image_id, i.split, t.tag_id, 'tagger', t.score, NULL, NULL, NULL, NULL, t.model_digest, 1,
        t.shard_id

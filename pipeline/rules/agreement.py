@@ -1,35 +1,43 @@
 """Agreement: a tag that the tagger recognises in none of its regions is dropped.
 
 RAM drops tags on 'contrary predictions between whole images and their corresponding regions'
-(section 3.3). A region's score is compared with the held-out scores of images without the tag;
-regions that agree with another tag are reported as a likely confusion.
+(section 3.3). Here a tag goes when its image is more likely than not one without it, and none of
+its regions shows it more clearly than every other tag of its kind; the strongest of those is
+reported as a likely confusion.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinion, TagEvidence, Verdict, left_alone
-from pipeline.rules.noise import doubtful, p_values
+from pipeline.rules.noise import standardised, wrong_posterior
 
-PURITY = 0.6
-"""Share of wrong tags wanted among those that are dropped."""
+MORE_LIKELY_THAN_NOT = 0.5
 
 
 def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
     """Drop the tags that neither the image nor any of its regions supports."""
-    region_score, regions = evidence.best_region(evidence.region_scores)
-    if evidence.images < config.min_regions:
+    rival = np.maximum(evidence.other_scores, 1e-9)
+    clearness = (evidence.region_scores / rival).astype(np.float32)
+    clearest, regions = evidence.best_region(clearness)
+    if evidence.images < config.min_regions or not len(evidence.absent_scores):
         why = f"only {evidence.images} images of {evidence.name}: left alone"
         return left_alone(evidence, regions, why)
-    p = p_values(evidence.image_scores, evidence.absent_scores)
-    drop = doubtful(p, PURITY)
-    limit = float(p[drop].min()) if drop.any() else 1.0
+    wrong, _ = wrong_posterior(standardised(evidence.image_scores, evidence.absent_scores))
+    drop = (wrong > MORE_LIKELY_THAN_NOT) & (clearest < 1)
     opinions = []
     for row, region in enumerate(regions):
-        other, other_score = evidence.other_names[region], evidence.other_scores[region]
-        reason = f"{evidence.name} scores {region_score[row]:.2f} in its best region"
-        if other_score > region_score[row]:
-            reason += f", which looks more like {other} ({other_score:.2f})"
         verdict: Verdict = "drop" if drop[row] else "keep"
-        opinions.append(Opinion(verdict, float(p[row]), limit, reason, int(region)))
+        reason = (
+            f"its image is one without {evidence.name} with probability {wrong[row]:.2f}; "
+            f"the best region scores {evidence.region_scores[region]:.2f}"
+        )
+        if clearest[row] < 1:
+            other = evidence.other_names[region]
+            reason += f" and looks more like {other} ({evidence.other_scores[region]:.2f})"
+        opinions.append(
+            Opinion(verdict, float(wrong[row]), MORE_LIKELY_THAN_NOT, reason, int(region))
+        )
     return opinions

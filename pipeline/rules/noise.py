@@ -1,8 +1,9 @@
-"""How noisy a tag is, estimated from held-out scores of images with and without it.
+"""How likely a tag is wrong, from held-out scores of images with and without it.
 
 A wrong tag's image is an image without the thing, so its score is a draw from the scores of images
-that do not carry the tag. Its *p-value*, the share of those scores that are at least as high, is
-then uniform, while right tags pile up near zero (Storey 2002, eq. 6, for the share of nulls).
+that do not carry the tag; right tags score higher, by how much depends on the tag. The scores of a
+tag's images are thus a mixture of two normal distributions over logits, of which one is known; EM
+finds the other and the share of wrong tags (as in confident learning, per tag and without labels).
 """
 
 from __future__ import annotations
@@ -10,37 +11,48 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.columns import Floats
-from pipeline.rules.base import Bools
 
-STOREY_LAMBDA = 0.5
-"""p-values above this come almost only from wrong tags."""
-
-
-def p_values(scores: Floats, absent: Floats) -> Floats:
-    """For each score (M,) the share of absent scores that are at least as high."""
-    ranked = np.sort(absent)
-    higher = len(ranked) - np.searchsorted(ranked, scores, side="left")
-    return ((higher + 1) / (len(ranked) + 1)).astype(np.float32)
+PRIOR_SHARE = 0.1
+"""Share of wrong tags expected before looking, as in RAM's fixed cut."""
+PRIOR_IMAGES = 20
+"""How many images the prior counts for."""
+MAX_SHARE = 0.5
+"""A tag of which more is wrong than right cannot be told from its noise."""
+ROUNDS = 30
 
 
-def wrong_share(p: Floats) -> float:
-    """The estimated share of wrong tags (Storey's estimate of the share of nulls), 0 to 1."""
-    if not len(p):
-        return 0.0
-    return min(1.0, float(np.mean(p > STOREY_LAMBDA)) / (1 - STOREY_LAMBDA))
+def standardised(scores: Floats, absent: Floats) -> Floats:
+    """Logits of scores (M,) in units of the absent ones: 0 is a typical image without the tag."""
+    null = _logit(absent)
+    spread = max(float(np.std(null)), 1e-3)
+    result: Floats = ((_logit(scores) - float(np.mean(null))) / spread).astype(np.float32)
+    return result
 
 
-def doubtful(p: Floats, purity: float) -> Bools:
-    """The largest set of least supported tags (M,) of which at least `purity` is wrong.
+def wrong_posterior(z: Floats) -> tuple[Floats, float]:
+    """The probability (M,) that each tag is wrong, and the share that is.
 
-    Among tags with p >= t, `wrong_share * M * (1 - t)` wrong ones are expected; the set is cut at
-    the smallest t where those are `purity` of all that lie there.
+    `z` are standardised scores of images that carry the tag. The right ones are taken to be normal
+    with a mean above 0; where they cannot be told from the absent ones, the answer is the prior.
     """
-    order = np.sort(p)
-    expected_wrong = wrong_share(p) * len(p) * (1 - order)
-    found = len(p) - np.arange(len(p))
-    pure = np.flatnonzero(expected_wrong >= purity * found)
-    if not len(pure):
-        return np.zeros(len(p), bool)
-    result: Bools = p >= order[pure[0]]
+    share, mean, spread = PRIOR_SHARE, max(float(np.mean(z)), 0.5), max(float(np.std(z)), 0.5)
+    wrong = np.full(len(z), share)
+    for _ in range(ROUNDS):
+        null = share * np.exp(-0.5 * z.astype(np.float64) ** 2)
+        seen = (1 - share) / spread * np.exp(-0.5 * ((z - mean) / spread) ** 2)
+        wrong = null / np.maximum(null + seen, 1e-12)
+        # Far above the right ones' mean a wide null must not win again.
+        wrong[z >= mean] = np.minimum(wrong[z >= mean], share)
+        right = 1 - wrong
+        mean = max(float((right * z).sum() / max(right.sum(), 1e-6)), 0.5)
+        spread = float(np.sqrt((right * (z - mean) ** 2).sum() / max(right.sum(), 1e-6)))
+        spread = max(spread, 0.5)
+        share = float((wrong.sum() + PRIOR_SHARE * PRIOR_IMAGES) / (len(z) + PRIOR_IMAGES))
+        share = min(share, MAX_SHARE)
+    return wrong.astype(np.float32), share
+
+
+def _logit(scores: Floats) -> Floats:
+    clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
+    result: Floats = np.log(clipped / (1 - clipped))
     return result

@@ -13,9 +13,10 @@ from sklearn.cluster import KMeans
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinion, TagEvidence, left_alone
-from pipeline.rules.noise import p_values, wrong_share
+from pipeline.rules.noise import standardised, wrong_posterior
 
 PAPER_SHARE = 0.1
+DOUBTFUL = 0.3
 REGIONS_PER_CLUSTER = 25
 MAX_CLUSTERS = 8
 
@@ -49,19 +50,19 @@ def distances(features: Floats, seed: int) -> Floats:
 
 def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
     """Drop the images whose nearest region is among the farthest of the tag."""
-    if len(evidence.features) < config.min_regions:
+    if len(evidence.features) < config.min_regions or not len(evidence.absent_scores):
         why = f"only {len(evidence.features)} regions of {evidence.name}: left alone"
         return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative
-    p = p_values(evidence.image_scores, evidence.absent_scores)
-    share = PAPER_SHARE if config.cut == "paper" else wrong_share(p)
+    wrong, share = wrong_posterior(standardised(evidence.image_scores, evidence.absent_scores))
+    share = PAPER_SHARE if config.cut == "paper" else share
     cut = int(share * len(nearest))
     limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
     drop = nearest >= limit
     if config.cut == "adaptive":
-        # A right tag may look unusual; where the tagger still sees it in the image, it stays.
-        drop &= p > 0.1
+        # A right tag may look unusual: it goes only where its image is doubtful, too.
+        drop &= wrong > DOUBTFUL
     return [
         Opinion(
             "drop" if dropped else "keep",

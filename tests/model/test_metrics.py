@@ -50,9 +50,6 @@ def test_one_lucky_hit_opens_no_class() -> None:
     assert precision_thresholds(scores, np.zeros((2, 1), np.float32), 0.5)[0] > 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="equal scores are cut in input order; they cannot be told apart by >="
-)
 def test_equal_scores_are_taken_together() -> None:
     scores = np.array([[0.9], [0.5], [0.5], [0.5]], np.float32)
     targets = np.array([[1], [1], [0], [0]], np.float32)

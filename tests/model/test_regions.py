@@ -65,7 +65,6 @@ def test_region_scores_know_what_lies_under_the_box() -> None:
     assert scores[0, 2] > scores[1, 2] + 0.3
 
 
-@pytest.mark.xfail(strict=True, reason="cell_weights cannot reshape when there are no boxes")
 def test_no_regions() -> None:
     features, targets = scenes(8, 3)
     tagger = train_tagger(features, targets, queries(3), SMALL)
