@@ -317,13 +317,14 @@ def deploy(
 def trigger(
     flow: Annotated[str, typer.Argument(help="clean or retrain")],
     lake: LakeDir = DEFAULT_LAKE,
+    set: Settings = None,
     wait: Annotated[bool, typer.Option(help="wait for its end")] = False,
     json_: AsJson = False,
 ) -> None:
     """Start a flow through the Prefect server."""
     from flows.deployments import trigger_flow
 
-    started: dict[str, Any] = trigger_flow(flow, lake, wait=wait)
+    started: dict[str, Any] = trigger_flow(flow, lake, set, wait=wait)
     print(json.dumps(started) if json_ else f"{started['name']}: {started['state']}")
 
 
@@ -332,12 +333,13 @@ def schedule(
     flow: Annotated[str, typer.Argument(help="clean or retrain")],
     cron: Annotated[str, typer.Option(help='such as "0 3 * * *"')],
     lake: LakeDir = DEFAULT_LAKE,
+    set: Settings = None,
     timezone: Annotated[str, typer.Option(help="of the cron times")] = "UTC",
 ) -> None:
     """Run a flow on a schedule."""
     from flows.deployments import schedule_flow
 
-    print(schedule_flow(flow, lake, cron, timezone))
+    print(schedule_flow(flow, lake, cron, timezone, set))
 
 
 @app.command()

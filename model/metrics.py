@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score
 
 from model.tagger import Floats
@@ -54,25 +55,29 @@ def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-PRIOR = 4
-"""Pseudo-observations at half the wanted precision, so that few lucky hits do not open a class."""
+PRIOR = 10.0
+"""Pseudo-observations with which a class's own precision is drawn towards that of all."""
 
 
 def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floats:
-    """Per class the lowest score (L,) from which on the wanted precision is reached.
+    """Per class the lowest score (L,) at which a tag is right with the wanted probability.
 
-    The precision of the k best-scored images is estimated as
-    (right + PRIOR * wanted / 2) / (k + PRIOR); equal scores are taken together. Classes that never
-    reach it get a threshold above 1: they are not generated. `scores`, `targets` are (N, L).
+    The probability that a score means a positive is learned over all classes together (isotonic
+    regression), for a class alone has too few positives to find its own cut without luck. A class
+    whose well-scored images are right less often than that predicts is corrected by the factor
+    (right + PRIOR) / (expected + PRIOR), and vice versa. Classes that never reach `wanted` get a
+    threshold above 1: they are not generated. `scores` and `targets` are (N, L).
     """
     thresholds = np.full(targets.shape[1], 2.0, np.float32)
-    count = np.arange(1, len(scores) + 1)
+    if not scores.size:
+        return thresholds
+    calibration = IsotonicRegression(out_of_bounds="clip")
+    expected = calibration.fit_transform(scores.ravel(), targets.ravel()).reshape(scores.shape)
+    looked_at = expected >= wanted / 2
+    right = (targets * looked_at).sum(axis=0)
+    factor = (right + PRIOR) / ((expected * looked_at).sum(axis=0) + PRIOR)
     for column in range(targets.shape[1]):
-        order = np.argsort(-scores[:, column], kind="stable")
-        ranked, right = scores[order, column], np.cumsum(targets[order, column])
-        precision = (right + 0.5 * PRIOR * wanted) / (count + PRIOR)
-        last_of_its_score = np.append(ranked[1:] < ranked[:-1], True)
-        good = np.flatnonzero((precision >= wanted) & (ranked > 0) & last_of_its_score)
+        good = scores[:, column][expected[:, column] * factor[column] >= wanted]
         if len(good):
-            thresholds[column] = ranked[good[-1]]
+            thresholds[column] = good.min()
     return thresholds

@@ -14,8 +14,8 @@ from model.decoder import RecognitionDecoder
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
-SHARPNESS = 1.0
-"""Temperature of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
+START_TEMPERATURE = 0.5
+"""Of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
 SCORE_BATCH = 16
 """Images per forward pass when scoring; fixed, so that scores do not depend on shard cuts."""
 
@@ -51,6 +51,10 @@ class Tagger(nn.Module):
         self.readout = nn.Linear(channels, len(queries))
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
+        # Each label learns how sharply it looks: a place is everywhere, a thing at few positions.
+        self.log_temperature = nn.Parameter(
+            torch.full((len(queries),), math.log(START_TEMPERATURE))
+        )
         self.readout_dropout = nn.Dropout(readout_dropout)
 
     @property
@@ -76,13 +80,14 @@ class Tagger(nn.Module):
         """The logits (B, L) of the labels' own weights alone: a soft maximum over positions."""
         every = slice(None) if chosen is None else chosen
         weight, bias = self.readout.weight[every], self.readout.bias[every]
+        temperature = self.log_temperature[every].exp()
         states = (positions - self.mean) / self.std
         if self.training:
             # Whole channels fall out, the same at all positions of an image.
             states = states * self.readout_dropout(torch.ones_like(states[:, :1]))
-        evidence = nn.functional.linear(states, weight) / SHARPNESS
+        evidence = nn.functional.linear(states, weight) / temperature
         count = math.log(positions.shape[1])
-        return SHARPNESS * (torch.logsumexp(evidence, dim=1) - count) + bias
+        return temperature * (torch.logsumexp(evidence, dim=1) - count) + bias
 
     @torch.inference_mode()
     def score(self, features: Halves) -> Floats:

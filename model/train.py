@@ -54,7 +54,16 @@ def train_tagger(
     done = 0
     tagger.train()
     optimizer = torch.optim.AdamW(
-        tagger.readout.parameters(), config.readout_lr, weight_decay=config.readout_decay
+        [
+            {"params": tagger.readout.parameters(), "weight_decay": config.readout_decay},
+            # One number per label needs larger steps than the weights it scales.
+            {
+                "params": [tagger.log_temperature],
+                "lr": 200 * config.readout_lr,
+                "weight_decay": 0.0,
+            },
+        ],
+        config.readout_lr,
     )
     schedule = _schedule(optimizer, steps * config.readout_epochs, config.warmup)
     for rows in _epochs(len(features), config.readout_epochs, config.batch):
@@ -64,7 +73,7 @@ def train_tagger(
         schedule.step()
         progress(done := done + 1, total)
     # The read-out has found its place and stays there while the decoder learns the rest.
-    tagger.readout.requires_grad_(False)
+    _freeze_readout(tagger, True)
     rest = [weight for weight in tagger.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(rest, config.lr, weight_decay=config.decay)
     schedule = _schedule(optimizer, steps * config.epochs, config.warmup)
@@ -76,7 +85,7 @@ def train_tagger(
         _step(loss, optimizer, tagger, config.clip_norm)
         schedule.step()
         progress(done := done + 1, total)
-    tagger.readout.requires_grad_(True)
+    _freeze_readout(tagger, False)
     return tagger.eval()
 
 
@@ -147,6 +156,11 @@ def _new_tagger(
     with torch.no_grad():
         tagger.readout.bias.copy_(torch.logit(frequency))
     return tagger
+
+
+def _freeze_readout(tagger: Tagger, frozen: bool) -> None:
+    for parameter in (*tagger.readout.parameters(), tagger.log_temperature):
+        parameter.requires_grad_(not frozen)
 
 
 def _copy(init: Tagger, queries: Floats, config: TrainConfig) -> Tagger:

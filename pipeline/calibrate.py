@@ -1,8 +1,7 @@
 """Calibrate: per-tag thresholds from held-out scores, each fold's from the other folds.
 
-`generate` is the score from which an untagged image gets the tag: the lowest at which the wanted
-precision against captions is reached. Captions are incomplete, so the true precision is higher.
-`support` is that for half the precision: enough for a tag that a generated caption names too.
+`generate` is the score from which an image gets the tag by the tagger alone, `support` the lower one
+that is enough for a tag which a generated caption names too.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Calibrate(Stage):
                 scores[others], targets[others], self.config.calibrate.precision
             )
             support = precision_thresholds(
-                scores[others], targets[others], self.config.calibrate.precision / 2
+                scores[others], targets[others], self.config.calibrate.support
             )
             tables.append(_rows(vocabulary, fold, generate, support, targets[others]))
         empty = table_of("thresholds", [])

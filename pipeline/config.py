@@ -68,7 +68,10 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.6, gt=0, lt=1, description="wanted precision of generated tags against captions"
+        0.5, gt=0, lt=1, description="probability of being in a caption that generates a tag"
+    )
+    support: float = Field(
+        0.3, gt=0, lt=1, description="that is enough beside a generated caption, and for doubt"
     )
 
 
@@ -92,7 +95,7 @@ class RetrainConfig(Section):
     """Training on the published tags, then fine-tuning on the cleanest images."""
 
     tagger: TrainConfig = TrainConfig()
-    finetune: TrainConfig = TrainConfig()
+    finetune: TrainConfig = TrainConfig(readout_epochs=3, readout_lr=5e-5, epochs=0)
     clean_subset: str = Field(
         "SELECT image_id FROM tags WHERE split = 'train' GROUP BY image_id "
         "HAVING avg(CASE WHEN len(sources) > 1 THEN 1.0 ELSE 0.0 END) >= 0.5",

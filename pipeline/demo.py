@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from pipeline.ablation import uncleaned_map
 from pipeline.config import Config, load_config
 from pipeline.errors import PlanError
 from pipeline.ingest import Truth, ingest
@@ -59,7 +60,7 @@ def run_demo(out: Path, scenes: int, seed: int, workers: int, reporter: Reporter
     fill_lake(paths, config, reporter)
     Runner(paths.lake, config, workers=workers, reporter=reporter).run(command="demo")
     with Lake.open(paths.lake, read_only=True) as lake:
-        steps = steps_table(lake)
+        steps = steps_table(lake, uncleaned_map(lake, config))
         write_report(lake, paths.report, steps=steps)
     return {
         "title": f"{scenes} training scenes, seed {seed}",
@@ -126,18 +127,21 @@ def read_truth(path: Path) -> dict[str, dict[str, tuple[Truth, ...]]]:
     return truth
 
 
-def steps_table(lake: Lake) -> list[dict[str, Any]]:
-    """Precision and recall of the training tags after each step, and mAP of what they train."""
+def steps_table(lake: Lake, uncleaned: float) -> list[dict[str, Any]]:
+    """Precision and recall of the training tags after each step, and mAP of what they train.
+
+    The tags of "+ cleaned" train the retrained model, which is then fine-tuned.
+    """
     found = lake.query(
-        "SELECT role, name, value FROM current_metrics WHERE kind = 'all' AND tag_id IS NULL"
+        "SELECT role, value FROM current_metrics "
+        "WHERE name = 'mAP' AND kind = 'all' AND tag_id IS NULL"
     ).to_pylist()
-    metrics = {(row["role"], row["name"]): row["value"] for row in found}
+    metrics = {row["role"]: row["value"] for row in found}
+    mean_ap = {
+        "parsed": metrics.get("baseline"),
+        "+ generated": uncleaned,
+        "+ cleaned": metrics.get("retrained"),
+    }
     rows = score_steps(lake)
-    models = {"parsed": "baseline", "+ generated": "uncleaned", "+ cleaned": "retrained"}
-    for row in rows:
-        row["mAP"] = metrics.get((models[row["step"]], "mAP"))
-    rows.append(
-        {"step": "retrained", "tags": None, "right": None, "truth": None, "precision": None,
-         "recall": None, "mAP": metrics.get(("fine-tuned", "mAP"))}
-    )  # fmt: skip
-    return rows
+    last = rows[-1] | {"step": "retrained, fine-tuned", "mAP": metrics.get("fine-tuned")}
+    return [row | {"mAP": mean_ap[row["step"]]} for row in rows] + [last]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
+from model.config import TrainConfig
+from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_tagger
 from pipeline.columns import Floats
@@ -13,6 +18,7 @@ from pipeline.dataset import (
     LABELS,
     TRAIN_FEATURES,
     Images,
+    Vocabulary,
     images_of,
     learnable,
     multi_hot,
@@ -61,51 +67,79 @@ class Retrain(Stage):
     def run(self, batch: Batch, context: Context) -> Result:
         """Models of role retrained and, where the clean subset has images, fine-tuned."""
         (publication,) = batch["publication"].to_pylist()
-        config, seed = self.config.retrain, self.config.seed
-        images = images_of(batch["features"])
         with Lake.open(
             context.lake, read_only=True, snapshot=publication["snapshot_id"]
         ) as published:
-            tags, doubted = published.query(PUBLISHED), published.query(DOUBTED)
-            clean = set(published.query(config.clean_subset).column(0).to_pylist())
-        vocabulary = vocabulary_of(batch["labels"])
-        targets = multi_hot(images, vocabulary, tags)
-        keep = learnable(targets, self.config.baseline.min_images)
-        # Neither a dropped tag nor one that the tagger half sees is proof of absence.
-        known = 1.0 - multi_hot(images, vocabulary, doubted)
-        vocabulary, targets, known = vocabulary.subset(keep), targets[:, keep], known[:, keep]
-        queries = TextEncoder().label_queries(vocabulary.names)
-        threads = self.config.baseline.threads
-        encoder = batch["encoder"].column(0)[0].as_py()
-        tagger = train_tagger(
-            images.features, targets, queries, config.tagger, known=known, seed=seed,
-            threads=threads,
-            progress=lambda done, total: context.progress(done, total, "retraining"),
-        )  # fmt: skip
-        by = TrainedBy(
-            "retrained", -1, encoder, config.model_dump(mode="json"), seed,
-            publication=publication["publication_id"], snapshot_id=publication["snapshot_id"],
-        )  # fmt: skip
-        rows = [save_model(tagger, vocabulary, by, context)]
-        chosen = np.array([image_id in clean for image_id in images.ids])
+            data = training_set(batch, published.query(PUBLISHED), published.query(DOUBTED), self)
+            clean = set(published.query(self.config.retrain.clean_subset).column(0).to_pylist())
+        tagger = data.train(self.config.retrain.tagger, context, "retraining")
+        rows = [self._save(tagger, data, publication, "retrained", None, context)]
+        chosen = np.array([image_id in clean for image_id in data.images.ids])
         if chosen.any():
-            part = _part(images, chosen)
-            tuned = train_tagger(
-                part.features, targets[chosen], queries, config.finetune, init=tagger,
-                known=known[chosen], seed=seed, threads=threads,
-                progress=lambda done, total: context.progress(done, total, "fine-tuning"),
-            )  # fmt: skip
-            by = TrainedBy(
-                "fine-tuned", -1, encoder, config.model_dump(mode="json"), seed,
-                publication=publication["publication_id"],
-                snapshot_id=publication["snapshot_id"], parent=rows[0]["model_digest"],
-            )  # fmt: skip
-            rows.append(save_model(tuned, vocabulary, by, context))
-        counts = Counts(len(images.ids), len(images.ids))
+            part = data.only(chosen)
+            tuned = part.train(self.config.retrain.finetune, context, "fine-tuning", tagger)
+            parent = rows[0]["model_digest"]
+            rows.append(self._save(tuned, data, publication, "fine-tuned", parent, context))
+        count = len(data.images.ids)
         artifact = digest([row["model_digest"] for row in rows])
-        return Result({"models": model_rows(rows)}, {batch.unit: counts}, artifact)
+        return Result({"models": model_rows(rows)}, {batch.unit: Counts(count, count)}, artifact)
+
+    def _save(
+        self, tagger: Tagger, data: TrainingSet, publication: dict[str, Any], role: str,
+        parent: str | None, context: Context,
+    ) -> dict[str, Any]:  # fmt: skip
+        by = TrainedBy(
+            role, -1, data.encoder, self.config.retrain.model_dump(mode="json"), self.config.seed,
+            publication=publication["publication_id"], snapshot_id=publication["snapshot_id"],
+            parent=parent,
+        )  # fmt: skip
+        return save_model(tagger, data.vocabulary, by, context)
 
 
-def _part(images: Images, chosen: Floats) -> Images:
-    rows = np.flatnonzero(chosen)
-    return Images([images.ids[r] for r in rows], images.fold_keys[rows], images.features[rows])
+@dataclass(frozen=True)
+class TrainingSet:
+    """Features with targets (N, L) and which pairs are known (N, L)."""
+
+    images: Images
+    vocabulary: Vocabulary
+    targets: Floats
+    known: Floats
+    queries: Floats
+    encoder: str
+    seed: int
+    threads: int
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> TrainingSet:
+        """The images where `chosen` (N,) is true."""
+        rows = np.flatnonzero(chosen)
+        images = Images(
+            [self.images.ids[r] for r in rows],
+            self.images.fold_keys[rows],
+            self.images.features[rows],
+        )
+        return replace(self, images=images, targets=self.targets[chosen], known=self.known[chosen])
+
+    def train(
+        self, config: TrainConfig, context: Context, words: str, init: Tagger | None = None
+    ) -> Tagger:
+        """A tagger trained on this set."""
+        return train_tagger(
+            self.images.features, self.targets, self.queries, config, known=self.known, init=init,
+            seed=self.seed, threads=self.threads,
+            progress=lambda done, total: context.progress(done, total, words),
+        )  # fmt: skip
+
+
+def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) -> TrainingSet:
+    """What a tagger trains on: `tags` are there; of `doubted` pairs it is not known."""
+    images, vocabulary = images_of(batch["features"]), vocabulary_of(batch["labels"])
+    targets = multi_hot(images, vocabulary, tags)
+    # Neither a dropped tag nor one that the tagger half sees is proof of absence.
+    known = 1.0 - multi_hot(images, vocabulary, doubted)
+    keep = learnable(targets, stage.config.baseline.min_images)
+    vocabulary = vocabulary.subset(keep)
+    return TrainingSet(
+        images, vocabulary, targets[:, keep], known[:, keep],
+        TextEncoder().label_queries(vocabulary.names),
+        batch["encoder"].column(0)[0].as_py(), stage.config.seed, stage.config.baseline.threads,
+    )  # fmt: skip

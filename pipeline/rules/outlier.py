@@ -16,7 +16,7 @@ from pipeline.rules.base import Opinion, TagEvidence, left_alone
 from pipeline.rules.noise import standardised, wrong_posterior
 
 PAPER_SHARE = 0.1
-DOUBTFUL = 0.3
+DOUBTFUL = 0.5
 REGIONS_PER_CLUSTER = 25
 MAX_CLUSTERS = 8
 

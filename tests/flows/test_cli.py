@@ -188,7 +188,7 @@ def test_the_demo_lake_answers_people(demo: Path, tmp_path: Path, cli: Cli) -> N
     assert len(items) == 24
     assert all(len(item["caption"]) == len(item["parse_label_id"]) for item in items)
     plan = json.loads(cli("plan", *lake, "--json").stdout)
-    assert [row["stage"] for row in plan][0] == "parse"
+    assert plan[0]["stage"] == "parse"
 
 
 def test_plain_output_has_no_bars(demo: Path, cli: Cli) -> None:

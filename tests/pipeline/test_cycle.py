@@ -37,7 +37,9 @@ def test_the_demo_prints_every_step_and_writes_the_report(
 ) -> None:
     steps = demo_result["steps"]
     assert isinstance(steps, list)
-    assert [row["step"] for row in steps] == ["parsed", "+ generated", "+ cleaned", "retrained"]
+    assert [row["step"] for row in steps] == [
+        "parsed", "+ generated", "+ cleaned", "retrained, fine-tuned",
+    ]  # fmt: skip
     assert all(0 < row["recall"] < 1 for row in steps[:3])
     page = (demo / "report.html").read_text()
     assert page.count("<figure>") >= 8

@@ -1,0 +1,147 @@
+"""Registering, triggering and scheduling the flows with a Prefect server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments import run_deployment
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import EntrypointType
+
+from flows.clean import clean
+from flows.retrain import retrain
+from pipeline.errors import PipelineError
+from storage.lake import Lake
+
+FLOWS: dict[str, Flow[..., Any]] = {"clean": clean, "retrain": retrain}
+DEPLOYMENT = "tagwright"
+
+
+class ServiceError(PipelineError):
+    """The Prefect server cannot do what was asked of it."""
+
+
+def deploy_flows(lake: Path, pool: str) -> list[str]:
+    """Register both flows for a lake on a work pool, which is made if missing.
+
+    Raises:
+        NotALake: there is no lake to deploy for.
+        ServiceError: the server cannot be reached.
+    """
+    path = _absolute(lake)
+    with _server() as client:
+        try:
+            client.read_work_pool(pool)
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+        for flow in FLOWS.values():
+            # Module entry points only: a path entry point would load a second flow object.
+            RunnerDeployment.from_flow(
+                flow,
+                name=DEPLOYMENT,
+                parameters={"lake": path},
+                work_pool_name=pool,
+                concurrency_limit=1,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+            ).apply()
+    return [f"{name}/{DEPLOYMENT} on pool {pool}" for name in FLOWS]
+
+
+def trigger_flow(
+    flow: str, lake: Path, settings: list[str] | None = None, *, wait: bool = False
+) -> dict[str, Any]:
+    """Start a flow for a lake, and wait for its end if asked to.
+
+    Raises:
+        ServiceError: an unknown flow, one that is not deployed, no server, or (with `wait`) a run
+            that did not complete.
+    """
+    name, path = _known(flow), _absolute(lake)
+    with _server() as client:
+        _deployment(client, name)
+    parameters = {"lake": path, "settings": settings or []}
+    run = run_deployment(
+        f"{name}/{DEPLOYMENT}", parameters=parameters, timeout=None if wait else 0,
+        poll_interval=1, as_subflow=False,
+    )  # fmt: skip
+    state = run.state.name if run.state else "Scheduled"
+    if wait and not (run.state and run.state.is_completed()):
+        message = run.state.message if run.state else ""
+        raise ServiceError(f"{name} run {run.name}: {state}: {message}")
+    return {"name": run.name, "id": str(run.id), "state": state}
+
+
+def schedule_flow(
+    flow: str, lake: Path, cron: str, timezone: str, settings: list[str] | None = None
+) -> str:
+    """Run a flow for a lake on a schedule; an earlier schedule of the same two is replaced.
+
+    Raises:
+        ServiceError: an unknown flow, one that is not deployed, a bad cron text, or no server.
+    """
+    name, path = _known(flow), _absolute(lake)
+    try:
+        schedule = CronSchedule(cron=cron, timezone=timezone)
+    except ValueError:
+        raise ServiceError(
+            f"--cron {cron!r} in {timezone}: not a schedule; "
+            'write minute hour day month weekday, such as "0 3 * * *"'
+        ) from None
+    slug = f"lake-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    with _server() as client:
+        deployment = _deployment(client, name)
+        for known in client.read_deployment_schedules(deployment.id):
+            if known.slug == slug:
+                client.delete_deployment_schedule(deployment.id, known.id)
+        client.create_deployment_schedules(
+            deployment.id,
+            [(schedule, True)],
+            parameters={"lake": path, "settings": settings or []},
+            slug=slug,
+        )
+    return f"{name} runs at {cron!r} ({timezone}) for {path}"
+
+
+def _known(flow: str) -> str:
+    if flow not in FLOWS:
+        raise ServiceError(f"unknown flow {flow!r}; choose from: {', '.join(sorted(FLOWS))}")
+    return flow
+
+
+def _absolute(lake: Path) -> str:
+    """The lake's absolute path, since a worker runs elsewhere; it must be a lake."""
+    Lake.open(lake, read_only=True).close()
+    return str(lake.resolve())
+
+
+def _deployment(client: SyncPrefectClient, name: str) -> Any:
+    try:
+        return client.read_deployment_by_name(f"{name}/{DEPLOYMENT}")
+    except ObjectNotFound:
+        raise ServiceError(f"{name}: not deployed yet; run `tagwright deploy` first") from None
+
+
+@contextmanager
+def _server() -> Iterator[SyncPrefectClient]:
+    """A client of the server that PREFECT_API_URL names."""
+    url = os.environ.get("PREFECT_API_URL")
+    hint = "start one with `prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
+    if not url:
+        # Without an address Prefect would start a server of its own that no worker knows.
+        raise ServiceError(f"PREFECT_API_URL is not set; {hint}")
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except (httpx.TransportError, RuntimeError) as error:
+        raise ServiceError(f"no Prefect server answers at {url} ({error}); {hint}") from error

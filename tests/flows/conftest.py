@@ -1,0 +1,95 @@
+"""A real Prefect server and worker on the loopback address, one pair for all tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+START = 120  # seconds that a busy machine may take
+
+
+@dataclass
+class Service:
+    """The server's environment, and the worker, which tests may kill and start again."""
+
+    environment: dict[str, str]
+    folder: Path
+    worker: subprocess.Popen[bytes] | None = None
+
+    def start_worker(self) -> None:
+        """A worker of type process for the pool `cpu`, in a process group of its own."""
+        log = (self.folder / "worker.log").open("ab")
+        self.worker = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu"],
+            env=os.environ | self.environment,
+            cwd=self.folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def kill_worker(self) -> None:
+        """SIGKILL the worker and the flow runs that it started."""
+        if self.worker is not None:
+            os.killpg(self.worker.pid, signal.SIGKILL)
+            self.worker.wait()
+            self.worker = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running Prefect server; no worker yet."""
+    folder = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": url,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    }
+    log = (folder / "server.log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+        env=os.environ | environment,
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    found = Service(environment, folder)
+    try:
+        wait_for_server(url, folder)
+        yield found
+    finally:
+        found.kill_worker()
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def wait_for_server(url: str, folder: Path) -> None:
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail(f"no server after {START} s: {(folder / 'server.log').read_text()[-2000:]}")

@@ -1,0 +1,114 @@
+"""Flows through a real Prefect server and worker: trigger, schedule, a killed worker."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.compare import different_tables
+from pipeline.demo import DemoPaths, demo_config, fill_lake
+from pipeline.reporting import Quiet
+from storage.lake import Lake
+from tests.conftest import Cli
+from tests.flows.conftest import Service, free_port
+from tests.pipeline.test_cycle import SETTINGS
+
+pytestmark = pytest.mark.slow
+SET = [f"--set={setting}" for setting in SETTINGS]
+
+
+def filled(demo: Path, out: Path) -> Path:
+    """A lake that holds the demo's scenes and nothing else yet."""
+    (out / "demo").mkdir()
+    (out / "demo" / "scenes").symlink_to(demo / "scenes")
+    fill_lake(DemoPaths(out / "demo"), demo_config(24, 0), Quiet())
+    return out / "demo" / "lake"
+
+
+def stages_done(lake: Path) -> set[str]:
+    with Lake.open(lake, read_only=True) as opened:
+        return set(opened.query("SELECT DISTINCT stage FROM ledger").column(0).to_pylist())
+
+
+def wait_until(lake: Path, stage: str, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if stage in stages_done(lake):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def differs(one: Path, other: Path) -> list[str]:
+    with (
+        Lake.open(one, read_only=True) as first,
+        Lake.open(other, read_only=True) as second,
+    ):
+        return different_tables(first, second)
+
+
+def test_trigger_runs_both_flows_to_the_same_rows(
+    demo: Path, tmp_path: Path, service: Service, cli: Cli
+) -> None:
+    lake = filled(demo, tmp_path)
+    deployed = cli("deploy", "--lake", lake, **service.environment)
+    assert deployed.returncode == 0, deployed.stderr
+    service.start_worker()
+    for flow in ("clean", "retrain"):
+        done = cli("trigger", flow, "--lake", lake, "--wait", "--json", *SET, **service.environment)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["state"] == "Completed"
+    assert differs(demo / "lake", lake) == []
+    with Lake.open(lake, read_only=True) as opened:
+        commands = set(opened.query("SELECT DISTINCT command FROM runs").column(0).to_pylist())
+    assert "prefect encode" in commands
+    service.kill_worker()
+
+
+def test_a_schedule_due_within_the_minute_starts_a_run(
+    demo: Path, tmp_path: Path, service: Service, cli: Cli
+) -> None:
+    lake = filled(demo, tmp_path)
+    assert cli("deploy", "--lake", lake, **service.environment).returncode == 0
+    service.start_worker()
+    for _ in range(2):  # said twice, it is still one schedule
+        done = cli(
+            "schedule", "clean", "--cron", "* * * * *", "--lake", lake, *SET, **service.environment
+        )
+        assert done.returncode == 0, done.stderr
+    assert wait_until(lake, "parse", 150), (service.folder / "worker.log").read_text()[-3000:]
+    service.kill_worker()
+
+
+def test_a_killed_worker_leaves_a_lake_that_the_next_run_completes(
+    demo: Path, tmp_path: Path, service: Service, cli: Cli
+) -> None:
+    lake = filled(demo, tmp_path)
+    assert cli("deploy", "--lake", lake, **service.environment).returncode == 0
+    service.start_worker()
+    started = cli("trigger", "clean", "--lake", lake, *SET, **service.environment)
+    assert started.returncode == 0, started.stderr
+    assert wait_until(lake, "encode", 120), (service.folder / "worker.log").read_text()[-3000:]
+    service.kill_worker()
+    assert "publish" not in stages_done(lake)
+    done = cli("run", "--lake", lake, *SET)
+    assert done.returncode == 0, done.stderr
+    assert differs(demo / "lake", lake) == []
+
+
+def test_mistakes_are_one_clear_line(demo: Path, service: Service, cli: Cli) -> None:
+    lake = ["--lake", demo / "lake"]
+    nobody = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"}
+    cases = [
+        (("trigger", "cleen"), service.environment, "choose from: clean, retrain"),
+        (("schedule", "clean", "--cron", "often"), service.environment, "often"),
+        (("deploy",), nobody, "prefect server start"),
+        (("deploy",), {"PREFECT_API_URL": ""}, "PREFECT_API_URL is not set"),
+    ]
+    for words, environment, says in cases:
+        done = cli(*words, *lake, **environment)
+        assert done.returncode == 1, words
+        assert says in done.stderr and done.stderr.count("\n") == 1, done.stderr
