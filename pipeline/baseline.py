@@ -119,7 +119,8 @@ class _Trainer:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
         tagger = train_tagger(
             images.features, targets, self.queries, self.config.tagger, seed=self.seed,
-            threads=self.config.threads, progress=lambda done, total: self.context.progress(done, total, words),
+            threads=self.config.threads,
+            progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
         return self._save(tagger, "fold" if fold >= 0 else "baseline", fold)
 

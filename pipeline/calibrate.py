@@ -1,11 +1,13 @@
-"""Calibrate: per-tag thresholds from held-out scores, each fold's from the other folds.
+"""Calibrate: thresholds per tag from held-out scores, each fold's from the other folds.
 
-`generate` is the score from which an image gets the tag by the tagger alone, `support` the lower one
-that is enough for a tag which a generated caption names too.
+`generate` is the score from which an image gets the tag by the tagger alone; `support` the lower
+one that is enough where a generated caption names it, too; from `doubt` on a missing tag is not
+taken as absent when the tagger is retrained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +25,8 @@ HELD_OUT_SCORES = """
     JOIN current_labels l USING (label_version, tag_id)
     WHERE i.split = 'train' ORDER BY s.image_id, s.tag_id
 """
+
+_CUTS = {"generate": "precision", "support": "support", "doubt": "doubt"}
 
 
 class Calibrate(Stage):
@@ -51,13 +55,12 @@ class Calibrate(Stage):
             others = folds != fold
             if not others.any() or not len(vocabulary):
                 continue
-            generate = precision_thresholds(
-                scores[others], targets[others], self.config.calibrate.precision
-            )
-            support = precision_thresholds(
-                scores[others], targets[others], self.config.calibrate.support
-            )
-            tables.append(_rows(vocabulary, fold, generate, support, targets[others]))
+            wanted = self.config.calibrate.model_dump()
+            cuts = {
+                column: precision_thresholds(scores[others], targets[others], wanted[name])
+                for column, name in _CUTS.items()
+            }
+            tables.append(_rows(vocabulary, fold, cuts, targets[others]))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty
         counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
@@ -82,7 +85,7 @@ def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary
 
 
 def _rows(
-    vocabulary: Vocabulary, fold: int, generate: Floats, support: Floats, targets: Floats
+    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], targets: Floats
 ) -> pa.Table:
     count = len(vocabulary)
     return table_of(
@@ -91,8 +94,7 @@ def _rows(
             "label_version": constant(vocabulary.version, count, pa.string()),
             "fold": constant(fold, count, pa.int32()),
             "tag_id": np.array(vocabulary.tag_ids, np.int32),
-            "generate": generate.astype(np.float32),
-            "support": support.astype(np.float32),
+            **cuts,
             "positives": targets.sum(axis=0).astype(np.int32),
         },
     )

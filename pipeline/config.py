@@ -71,7 +71,10 @@ class CalibrateConfig(Section):
         0.5, gt=0, lt=1, description="probability of being in a caption that generates a tag"
     )
     support: float = Field(
-        0.3, gt=0, lt=1, description="that is enough beside a generated caption, and for doubt"
+        0.4, gt=0, lt=1, description="that is enough where a generated caption says it, too"
+    )
+    doubt: float = Field(
+        0.3, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
 
 

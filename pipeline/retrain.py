@@ -38,7 +38,7 @@ DOUBTED = """
     SELECT s.image_id, s.tag_id FROM current_tag_scores s
     JOIN current_thresholds h USING (label_version, fold, tag_id)
     ANTI JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = s.tag_id
-    WHERE s.score >= h.support
+    WHERE s.score >= h.doubt
 """
 
 

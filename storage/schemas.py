@@ -201,13 +201,14 @@ _ALL = (
     ),
     _table(
         "thresholds",
-        "per tag and fold: the score that gives an image the tag, alone or beside its own caption",
+        "per tag and fold: scores that give the tag alone, or with a caption, or forbid to deny it",
         ("label_version", "fold", "tag_id"),
         label_version=STR,
         fold=I32,
         tag_id=I32,
         generate=F32,
         support=F32,
+        doubt=F32,
         positives=I32,
     ),
     _table(

@@ -16,7 +16,8 @@ from pipeline.rules.base import Opinion, TagEvidence, left_alone
 from pipeline.rules.noise import standardised, wrong_posterior
 
 PAPER_SHARE = 0.1
-DOUBTFUL = 0.5
+DOUBTFUL = 0.3
+FAR = 1.2  # spreads; nearer than this is no outlier, whatever the share
 REGIONS_PER_CLUSTER = 25
 MAX_CLUSTERS = 8
 
@@ -62,7 +63,7 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opini
     drop = nearest >= limit
     if config.cut == "adaptive":
         # A right tag may look unusual: it goes only where its image is doubtful, too.
-        drop &= wrong > DOUBTFUL
+        drop &= (wrong > DOUBTFUL) & (nearest > FAR)
     return [
         Opinion(
             "drop" if dropped else "keep",
