@@ -20,6 +20,7 @@ DOUBTFUL = 0.3
 FAR = 1.2  # spreads; nearer than this is no outlier, whatever the share
 REGIONS_PER_CLUSTER = 25
 MAX_CLUSTERS = 8
+LEAST_SHARE = 0.15  # of a tag's regions; a smaller cluster is no look of the thing
 
 
 def clusters_for(regions: int) -> int:
@@ -36,14 +37,14 @@ def distances(features: Floats, seed: int) -> Floats:
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
     order = np.lexsort(unit.T[:8])
     kmeans = KMeans(clusters_for(len(unit)), init="k-means++", n_init=3, random_state=seed)
-    labels = kmeans.fit_predict(unit[order])
-    away = np.linalg.norm(unit[order] - kmeans.cluster_centers_[labels], axis=1)
-    overall = max(float(np.median(away)), 1e-9)
-    spread = np.full(kmeans.n_clusters, overall)
-    for cluster in range(kmeans.n_clusters):
-        members = away[labels == cluster]
-        # A cluster of two or three has no spread of its own worth the name.
-        spread[cluster] = max(float(np.median(members)), 1e-9) if len(members) >= 4 else overall
+    members = np.bincount(kmeans.fit_predict(unit[order]), minlength=kmeans.n_clusters)
+    # Wrong regions that resemble each other make a small cluster; it must not vouch for itself.
+    looks = kmeans.cluster_centers_[members >= min(LEAST_SHARE * len(unit), members.max())]
+    apart = np.linalg.norm(unit[order][:, None] - looks[None], axis=2)
+    labels, away = apart.argmin(axis=1), apart.min(axis=1)
+    spread = np.array(
+        [max(float(np.median(away[labels == look])), 1e-9) for look in range(len(looks))]
+    )
     result = np.empty(len(unit), np.float32)
     result[order] = away / spread[labels]
     return result

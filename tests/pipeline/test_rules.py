@@ -1,0 +1,140 @@
+"""Cleaning rules on planted evidence: wrong tags go, right ones stay, rare ones are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.config import CleanConfig
+from pipeline.errors import PlanError
+from pipeline.rules import RULES, find_rule
+from pipeline.rules.base import TagEvidence
+from pipeline.rules.noise import standardised, wrong_posterior
+from pipeline.rules.outlier import distances
+
+RIGHT, WRONG = 90, 10
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    return (1 / (1 + np.exp(-values))).astype(np.float32)
+
+
+def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int = 0) -> TagEvidence:
+    """A tag whose last `wrong` images are not of it: low scores, regions that look otherwise."""
+    chance = np.random.default_rng(seed)
+    images = right + wrong
+    is_wrong = np.arange(images) >= right
+    absent = chance.normal(-4, 1, 400)
+    scores = np.where(is_wrong, chance.normal(-4, 1, images), chance.normal(1, 1, images))
+    centre = np.where(is_wrong[:, None], -1.0, 1.0)
+    features = centre + 0.3 * chance.normal(size=(images, 16))
+    shuffled = np.random.default_rng(order).permutation(images) if order else np.arange(images)
+    region = sigmoid(np.where(is_wrong, -4.0, 2.0) + 0.1 * chance.normal(size=images))
+    return TagEvidence(
+        name="dog",
+        kind="object",
+        image_ids=[f"{i:03}" for i in range(images)],
+        in_caption=np.ones(images, bool),
+        image_scores=sigmoid(scores),
+        absent_scores=sigmoid(absent),
+        of_image=np.arange(images)[shuffled],
+        region_ids=[f"r{i:03}" for i in shuffled],
+        features=features[shuffled].astype(np.float32),
+        region_scores=region[shuffled],
+        other_scores=np.full(images, 0.3, np.float32),
+        other_names=["cat"] * images,
+    )
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_wrong_tags_are_dropped_and_right_ones_kept(name: str) -> None:
+    opinions = find_rule(name)(evidence(), CleanConfig(), 0)
+    drop = np.array([opinion.verdict == "drop" for opinion in opinions])
+    assert drop[RIGHT:].mean() >= 0.7
+    assert drop[:RIGHT].mean() <= 0.03
+    assert all(opinion.reason for opinion in opinions)
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_clean_tag_loses_nothing(name: str) -> None:
+    opinions = find_rule(name)(evidence(right=100, wrong=0), CleanConfig(), 0)
+    assert sum(opinion.verdict == "drop" for opinion in opinions) <= 1
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_rare_tag_is_left_alone_and_says_so(name: str) -> None:
+    opinions = find_rule(name)(evidence(right=3, wrong=2), CleanConfig(), 0)
+    assert {opinion.verdict for opinion in opinions} == {"keep"}
+    assert all("left alone" in opinion.reason for opinion in opinions)
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_the_order_of_regions_does_not_matter(name: str) -> None:
+    config = CleanConfig()
+    one = find_rule(name)(evidence(), config, 0)
+    other = find_rule(name)(evidence(order=7), config, 0)
+    assert [o.verdict for o in one] == [o.verdict for o in other]
+    assert np.allclose([o.score for o in one], [o.score for o in other], atol=1e-5)
+
+
+def test_the_papers_rule_cuts_a_tenth_whatever_the_noise() -> None:
+    """The ablation: also a clean tag loses its farthest tenth."""
+    rule = find_rule("outlier")
+    for wrong in (0, 10):
+        opinions = rule(evidence(right=100 - wrong, wrong=wrong), CleanConfig(cut="paper"), 0)
+        assert sum(opinion.verdict == "drop" for opinion in opinions) == 10
+
+
+def test_a_tag_with_one_good_region_is_kept() -> None:
+    """An image is judged by its best region, not by its worst."""
+    tag = evidence()
+    wrong_image = len(tag.image_ids) - 1
+    good = replace(
+        tag,
+        of_image=np.append(tag.of_image, wrong_image),
+        region_ids=[*tag.region_ids, "extra"],
+        features=np.vstack([tag.features, np.ones((1, 16), np.float32)]),
+        region_scores=np.append(tag.region_scores, np.float32(0.95)),
+        other_scores=np.append(tag.other_scores, np.float32(0.1)),
+        other_names=[*tag.other_names, "cat"],
+    )
+    for rule in RULES.values():
+        assert rule(good, CleanConfig(), 0)[wrong_image].verdict == "keep"
+
+
+def test_agreement_names_the_likely_confusion() -> None:
+    reason = find_rule("agreement")(evidence(), CleanConfig(), 0)[-1].reason
+    assert "looks more like cat" in reason
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_the_noise_of_a_tag_is_estimated(share: float) -> None:
+    wrong = int(200 * share)
+    tag = evidence(right=200 - wrong, wrong=wrong)
+    z = standardised(tag.image_scores, tag.absent_scores)
+    posterior, estimate = wrong_posterior(z)
+    assert abs(estimate - share) < 0.05
+    assert ((posterior >= 0) & (posterior <= 1)).all()
+
+
+def test_a_tag_that_cannot_be_recognised_stays_near_the_prior() -> None:
+    chance = np.random.default_rng(1)
+    z = chance.normal(0.3, 1, 300).astype(np.float32)
+    _, estimate = wrong_posterior(z)
+    assert estimate <= 0.5
+
+
+def test_distances_do_not_depend_on_the_seed_of_well_separated_clusters() -> None:
+    chance = np.random.default_rng(0)
+    centres = 5 * np.eye(4, 16)[chance.integers(0, 4, 120)]
+    features = (centres + 0.1 * chance.normal(size=(120, 16))).astype(np.float32)
+    features[0] = -5
+    for seed in (0, 1):
+        assert distances(features, seed).argmax() == 0
+
+
+def test_an_unknown_rule_lists_the_choices() -> None:
+    with pytest.raises(PlanError, match="agreement, outlier"):
+        find_rule("agrement")
