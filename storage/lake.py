@@ -125,7 +125,8 @@ class Lake:
         return lake
 
     def _attach(self, *, read_only: bool = False, snapshot: int | None = None) -> None:
-        options = [f"DATA_PATH {quote(str(self.path / 'data'))}"]
+        # Files are named relative to the data path, so a lake can be moved or copied as a folder.
+        options = [f"DATA_PATH {quote(str(self.path / 'data'))}", "OVERRIDE_DATA_PATH true"]
         # WAL lets readers and the committer work at once; a reader needs no journal setting.
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 5000"]
         options += ["READ_ONLY"] if read_only else []

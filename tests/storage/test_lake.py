@@ -89,6 +89,17 @@ def test_an_older_snapshot_can_be_opened(lake: Lake) -> None:
         Lake.open(lake.path, read_only=True, snapshot=999)
 
 
+def test_a_lake_can_be_moved_as_a_folder(lake: Lake, tmp_path: Path) -> None:
+    commit(lake, "w", "u", "dog")
+    lake.close()
+    moved = lake.path.rename(tmp_path / "elsewhere")
+    with Lake.open(moved, read_only=True) as reader:
+        assert surfaces(reader) == ["dog"]
+    with Lake.open(moved) as writer:
+        commit(writer, "w2", "u2", "cat")
+        assert surfaces(writer) == ["cat", "dog"]
+
+
 def test_every_table_accepts_rows_of_its_schema_and_has_a_current_view(lake: Lake) -> None:
     for name, table in TABLES.items():
         empty = pa.Table.from_pylist([{"work_id": "w"}], schema=table.schema)
