@@ -47,4 +47,4 @@ class CaptionerConfig(BaseModel):
     max_pieces: int = Field(40, ge=4, description="word pieces of a caption, as in RAM")
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, as in RAM")
     tag_dropout: float = Field(0.2, ge=0, lt=1, description="tags left out in training")
-    max_steps: int = Field(1500, ge=1, description="training stops after so many steps")
+    max_steps: int = Field(150, ge=1, description="training stops after so many steps")
