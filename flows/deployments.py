@@ -7,17 +7,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
-from prefect.flows import EntrypointType
+from prefect.deployments.runner import EntrypointType
 
 from flows.clean import clean
 from flows.retrain import retrain
@@ -71,9 +72,13 @@ def trigger_flow(
     with _server() as client:
         _deployment(client, name)
     parameters = {"lake": path, "settings": settings or []}
-    run = run_deployment(
-        f"{name}/{DEPLOYMENT}", parameters=parameters, timeout=None if wait else 0,
-        poll_interval=1, as_subflow=False,
+    # Called outside of an event loop it is not a coroutine; its type says both.
+    run = cast(
+        FlowRun,
+        run_deployment(
+            f"{name}/{DEPLOYMENT}", parameters=parameters, timeout=None if wait else 0,
+            poll_interval=1, as_subflow=False,
+        ),
     )  # fmt: skip
     state = run.state.name if run.state else "Scheduled"
     if wait and not (run.state and run.state.is_completed()):
@@ -104,12 +109,13 @@ def schedule_flow(
         for known in client.read_deployment_schedules(deployment.id):
             if known.slug == slug:
                 client.delete_deployment_schedule(deployment.id, known.id)
-        client.create_deployment_schedules(
-            deployment.id,
-            [(schedule, True)],
-            parameters={"lake": path, "settings": settings or []},
+        wanted = DeploymentScheduleCreate(
+            schedule=schedule,
+            active=True,
             slug=slug,
+            parameters={"lake": path, "settings": settings or []},
         )
+        client.create_deployment_schedules(deployment.id, [wanted])
     return f"{name} runs at {cron!r} ({timezone}) for {path}"
 
 

@@ -174,7 +174,7 @@ _ALL = (
         "models",
         "trained models; role is fold, baseline, captioner, retrained or fine-tuned",
         ("model_digest",),
-        ("path",),
+        ("path", "snapshot_id"),
         model_digest=STR,
         role=STR,
         cycle=I32,
