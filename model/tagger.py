@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 START_TEMPERATURE = 0.5
 """Of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
+LOG_TEMPERATURES = (-3.0, 2.0)
 SCORE_BATCH = 16
 """Images per forward pass when scoring; fixed, so that scores do not depend on shard cuts."""
 
@@ -76,11 +77,16 @@ class Tagger(nn.Module):
         )
         return logits
 
+    @property
+    def temperature(self) -> Tensor:
+        """Of each soft maximum (L,); bounded, since near 0 only one position would learn."""
+        return self.log_temperature.clamp(*LOG_TEMPERATURES).exp()
+
     def read_out(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
         """The logits (B, L) of the labels' own weights alone: a soft maximum over positions."""
         every = slice(None) if chosen is None else chosen
         weight, bias = self.readout.weight[every], self.readout.bias[every]
-        temperature = self.log_temperature[every].exp()
+        temperature = self.temperature[every]
         states = (positions - self.mean) / self.std
         if self.training:
             # Whole channels fall out, the same at all positions of an image.

@@ -117,12 +117,13 @@ class Runner:
             PlanError: an unknown stage.
             ImbalanceError: a stage lost rows; nothing of that unit was written.
         """
+        names = stage_names(first, until)
         if not self.lake.scalar("SELECT count(*) FROM current_images"):
             raise PlanError(
                 f"{self.lake.path}: no images yet; run `tagwright ingest SOURCE --images DIR` first"
             )
         with self._recorded(command):
-            return [self.run_stage(name, name in force) for name in stage_names(first, until)]
+            return [self.run_stage(name, name in force) for name in names]
 
     def run_stage(self, name: str, forced: bool = False) -> StageSummary:
         """Run one stage over all units that are not done."""

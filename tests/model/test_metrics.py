@@ -36,18 +36,34 @@ def test_threshold_is_inclusive_and_nothing_shown_is_zero() -> None:
     assert evaluate_scores(SCORES, np.zeros_like(TARGETS)).overall["mAP"] == 0
 
 
-def test_precision_threshold_by_hand() -> None:
-    scores = np.array([[0.9], [0.8], [0.7], [0.6], [0.5]], np.float32)
-    targets = np.array([[1], [1], [1], [0], [1]], np.float32)
-    # Estimates (right + .35) / (k + 1): .675, .78, .84, .67, .725; the last of at least .7.
-    assert precision_thresholds(scores, targets, 0.7)[0] == pytest.approx(0.5)
-    assert precision_thresholds(scores, targets, 0.75)[0] == pytest.approx(0.7)
+def calibrated(seed: int, images: int = 400, classes: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Scores that are the probabilities of their targets."""
+    chance = np.random.default_rng(seed)
+    scores = chance.uniform(0, 1, (images, classes)).astype(np.float32)
+    targets = (chance.uniform(0, 1, scores.shape) < scores).astype(np.float32)
+    return scores, targets
+
+
+@pytest.mark.parametrize("wanted", [0.3, 0.5, 0.8])
+def test_thresholds_lie_where_the_wanted_probability_is_reached(wanted: float) -> None:
+    scores, targets = calibrated(0)
+    assert precision_thresholds(scores, targets, wanted) == pytest.approx([wanted] * 6, abs=0.12)
+
+
+def test_a_class_that_is_wrong_more_often_gets_a_higher_threshold() -> None:
+    scores, targets = calibrated(1)
+    targets[:, 0] *= np.random.default_rng(2).uniform(0, 1, len(targets)) < 0.5
+    thresholds = precision_thresholds(scores, targets, 0.4)
+    assert thresholds[0] > thresholds[1:].max()
 
 
 def test_one_lucky_hit_opens_no_class() -> None:
-    scores = np.array([[0.9], [0.1]], np.float32)
-    assert precision_thresholds(scores, np.array([[1], [0]], np.float32), 0.9)[0] > 1
-    assert precision_thresholds(scores, np.zeros((2, 1), np.float32), 0.5)[0] > 1
+    scores, targets = calibrated(3)
+    scores[:, 0], targets[:, 0] = 0.05, 0
+    scores[0, 0], targets[0, 0] = 0.2, 1
+    assert precision_thresholds(scores, targets, 0.5)[0] > 1
+    assert (precision_thresholds(scores, np.zeros_like(targets), 0.5) > 1).all()
+    assert precision_thresholds(scores[:0], targets[:0], 0.5).shape == (6,)
 
 
 def test_equal_scores_are_taken_together() -> None:
