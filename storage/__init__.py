@@ -1,0 +1,1 @@
+"""The lake: schemas, snapshots, ledger, SQL. The only room that knows DuckDB."""
