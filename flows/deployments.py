@@ -16,8 +16,9 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCre
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
-from prefect.types.entrypoint import EntrypointType, RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
 
 from flows.clean import clean
 from flows.retrain import retrain
