@@ -122,8 +122,14 @@ class Corpus:
             "tag_scores": [
                 version | {"image_id": member, "tag_id": 8, "fold": 0, "score": 0.9},
                 version | {"image_id": member, "tag_id": 3, "fold": 0, "score": 0.2},
+                # Enough for what a generated caption names, too little alone.
+                version | {"image_id": plain, "tag_id": 8, "fold": 0, "score": 0.45},
+                version | {"image_id": plain, "tag_id": 3, "fold": 0, "score": 0.45},
             ],
-            "thresholds": [version | {"fold": 0, "tag_id": tag, "generate": 0.5} for tag in (3, 8)],
+            "thresholds": [
+                version | {"fold": 0, "tag_id": tag, "generate": 0.5, "support": 0.4}
+                for tag in (3, 8)
+            ],
             "verdicts": [
                 version | {"image_id": plain, "tag_id": 9, "rule": "outlier", "verdict": "drop"},
                 version | {"image_id": plain, "tag_id": 3, "rule": "outlier", "verdict": "keep"},
