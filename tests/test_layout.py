@@ -1,0 +1,97 @@
+"""The house is in order: every file has a purpose and a size, and nothing names a machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+MOST_LINES = 400
+TOO_LONG = {"pipeline/runner.py", "tests/pipeline/test_readers.py"}
+"""Files that are to be cut; a name that no longer belongs here fails its test."""
+HEAVY = {"duckdb", "prefect", "spacy", "torch", "transformers"}
+# Written in parts, so that this file does not hold what it looks for.
+MACHINE = re.compile(
+    r"(?<![\w.])/(?:work|farm|root|opt|tmp|home|Users)" + r"/\w"
+    "|python" + "hosted|registry[.]npm|pypi[.]" + "org|/simple" + "/"
+)
+TEXT = {".cfg", ".html", ".md", ".py", ".sql", ".svg", ".toml", ".txt", ".yaml", ".yml", ""}
+IN_CONTAINERS = {".dockerignore", "docker/Dockerfile", "docker/compose.yaml"}
+"""They name paths of a container, which are the same on every machine."""
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    """Every file that git tracks or would track."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return tuple(name for name in listed.stdout.splitlines() if (ROOT / name).is_file())
+
+
+def code() -> list[Path]:
+    """All Python files."""
+    return [ROOT / name for name in tracked() if name.endswith(".py")]
+
+
+def test_every_file_opens_with_its_purpose() -> None:
+    for path in code():
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        assert not module.body or ast.get_docstring(module), path  # empty __init__.py say nothing
+
+
+def test_no_file_is_too_long() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix()
+        for path in code()
+        if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES
+    }
+    assert long == TOO_LONG
+
+
+def test_tracked_text_names_no_machine() -> None:
+    for name in tracked():
+        path = ROOT / name
+        if path.suffix in TEXT and name not in IN_CONTAINERS:
+            found = MACHINE.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{name}: {found}"
+
+
+@pytest.mark.parametrize("text", ["/work/" + "main/x", "see /tmp/" + "a.py", "cd /root/" + "x"])
+def test_a_machine_path_is_seen(text: str) -> None:
+    assert MACHINE.search(text)
+
+
+@pytest.mark.parametrize("text", ["docs/tmp/a", "/data/lake", "a/work/b", "https://a.example/opt"])
+def test_other_paths_are_not(text: str) -> None:
+    assert not MACHINE.search(text)
+
+
+def test_docker_holds_no_python() -> None:
+    assert not list((ROOT / "docker").rglob("*.py"))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['tagwright', '--help']\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"print('heavy:', sorted(set({sorted(HEAVY)}) & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.stdout.rstrip().endswith("heavy: []"), done.stdout + done.stderr
