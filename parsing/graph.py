@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 NounKind = Literal["object", "scene"]
@@ -75,8 +75,11 @@ class SceneGraph:
     def to_dict(self) -> dict[str, Any]:
         """Ready for `json.dumps`; the note only where there is one."""
         content: dict[str, Any] = {"caption": self.caption}
-        for part in ("objects", "attributes", "actions", "relations"):
-            content[part] = [asdict(item) for item in getattr(self, part)]
+        for part, names in _PARTS.items():
+            # dataclasses.asdict copies deeply, which costs more than all the rules together
+            content[part] = [
+                {name: getattr(item, name) for name in names} for item in getattr(self, part)
+            ]
         return content if self.note is None else content | {"note": self.note}
 
     def mentions(self) -> list[Mention]:
@@ -89,3 +92,11 @@ class SceneGraph:
         ]:
             found.setdefault((mention.start, mention.name, mention.kind), mention)
         return [found[key] for key in sorted(found)]
+
+
+_PARTS = {
+    part: tuple(field.name for field in fields(kind))
+    for part, kind in {
+        "objects": Object, "attributes": Attribute, "actions": Action, "relations": Relation,
+    }.items()
+}  # fmt: skip

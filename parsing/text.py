@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_CHARACTERS = 2000
@@ -12,6 +13,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 _PIECES = re.compile(f"(?P<markup>{_MARKUP.pattern})|(?P<url>{_URL.pattern})|{_ENTITY.pattern}")
+# Most captions need nothing done: single spaces between printable ASCII, no markup, no address.
+_PLAIN = re.compile(r"(?!.*(?:https?://|www\.))[!-%'-;=?-_a-~]+(?: [!-%'-;=?-_a-~]+)*")
 _QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 # Placeholders that web corpora put where a name stood.
 _PLACEHOLDERS = {"<person>": "person"}
@@ -22,8 +25,8 @@ class CleanText:
     """Readable text; character i came from the original's starts[i]:ends[i]."""
 
     text: str
-    starts: list[int]
-    ends: list[int]
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The original's span for a non-empty span of the readable text."""
@@ -32,6 +35,9 @@ class CleanText:
 
 def clean(caption: str) -> CleanText:
     """Entities decoded, markup and addresses out, white space single, capitals calmed."""
+    if _PLAIN.fullmatch(caption):
+        size = len(caption)
+        return CleanText(_calm(caption), range(size), range(1, size + 1))
     characters: list[tuple[str, int, int]] = []
     last = 0
     for piece in _PIECES.finditer(caption):
@@ -77,6 +83,8 @@ def _readable(char: str) -> str:
 
 def _calm(text: str) -> str:
     """Lower case where capitals carry nothing: ALL CAPS, Or A Title With Every Word Capitalised."""
+    if text.islower():
+        return text
     words = [word for word in text.split() if word[0].isalpha()]
     long = [word for word in words if len(word) > 3] or words
     shouted = sum(c.isupper() for c in text) > 0.7 * max(1, sum(c.isalpha() for c in text))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from parsing.graph import Kind, NounKind
@@ -18,6 +19,9 @@ _NOT_PICTURABLE = {
     "noun.possession", "noun.process", "noun.quantity", "noun.relation", "noun.state", "noun.time",
     "verb.cognition", "verb.emotion",
 }  # fmt: skip
+
+remembered = lru_cache(maxsize=2**17)
+"""Answers about words: bounded, because the words of the web have no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def reader() -> Any:
         return WordNetCorpusReader(root, None)
 
 
-@cache
+@remembered
 def has(word: str, pos: str) -> bool:
     """Whether WordNet lists exactly this form: "hot dog", not "hot dogs"."""
     return word.replace(" ", "_").lower() in reader()._lemma_pos_offset_map and bool(
@@ -57,7 +61,7 @@ def _offsets(word: str, pos: str) -> list[int]:
     return [*by_pos.get(pos, ()), *(by_pos.get("s", ()) if pos == "a" else ())]
 
 
-@cache
+@remembered
 def senses(word: str, pos: str) -> tuple[Any, ...]:
     """Synsets that list exactly this form, the most frequent first."""
     if not has(word, pos):
@@ -66,24 +70,26 @@ def senses(word: str, pos: str) -> tuple[Any, ...]:
     return tuple(found.values())
 
 
-@cache
+@remembered
 def sense_counts(word: str, pos: str) -> tuple[int, ...]:
     """How often each sense was used in WordNet's tagged texts, in the order of `senses`."""
-    form, counts = word.replace(" ", "_").lower(), _counts()
-    return tuple(
-        max(
-            (counts.get(x.key(), 0) for x in synset.lemmas() if x.name().lower() == form), default=0
-        )
-        for synset in senses(word, pos)
-    )
+    if not has(word, pos):
+        return ()
+    found = _counts().get((word.replace(" ", "_").lower(), pos), {})
+    return tuple(found.get(rank, 0) for rank in range(1, len(set(_offsets(word, pos))) + 1))
 
 
 @cache
-def _counts() -> dict[str, int]:
-    """Sense key -> uses; read whole, because NLTK searches the file anew for every question."""
+def _counts() -> dict[tuple[str, str], dict[int, int]]:
+    """(word, part of speech) -> sense number -> uses; read whole, since NLTK searches the file."""
+    counts: dict[tuple[str, str], dict[int, int]] = {}
     with reader().open("cntlist.rev") as file:
-        rows = (line.split() for line in file)
-        return {row[0]: int(row[2]) for row in rows if row}
+        for line in file:
+            if line.strip():
+                key, rank, uses = line.split()
+                word, _, sense = key.partition("%")
+                counts.setdefault((word, "nvara"[int(sense[0]) - 1]), {})[int(rank)] = int(uses)
+    return counts
 
 
 def count(word: str, pos: str) -> int:
@@ -91,7 +97,7 @@ def count(word: str, pos: str) -> int:
     return sum(sense_counts(word, pos))
 
 
-@cache
+@remembered
 def shares(word: str, pos: str) -> tuple[float, ...]:
     """The share of each sense; unseen senses count half, earlier ones a little more."""
     weights = [n + 0.5 / (rank + 1) for rank, n in enumerate(sense_counts(word, pos))]
@@ -99,61 +105,75 @@ def shares(word: str, pos: str) -> tuple[float, ...]:
     return tuple(weight / total for weight in weights)
 
 
-@cache
-def lemma(form: str, pos: str, tie: str = "", inflected: bool = False) -> str:
+def lemma(
+    form: str, pos: str, tie: Callable[[], str] | None = None, inflected: bool = False
+) -> str:
     """Base form by exception list, then WordNet's morphology; `tie` (the model's) breaks ties.
 
-    An inflected form ("saw" tagged as past tense) prefers another base than itself.
+    An inflected form ("saw" tagged as past tense) prefers another base than itself. The model is
+    asked only where WordNet knows no base form or several that are equally good.
     """
     form = form.lower()
+    best = _bases(form, pos, inflected)
+    if len(best) == 1:
+        return best[0]
+    said = tie() if tie else ""
+    if not best:
+        return said or form
+    return said if said in best else best[0]
+
+
+@remembered
+def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
+    """The most frequent base forms, several where they are equally frequent."""
     if known := lemma_exceptions().get((form, pos)):
-        return known
+        return (known,)
     candidates = reader()._morphy(form, pos)
     if not candidates and pos == "n" and (words := form.replace("_", " ").split())[1:]:
-        return " ".join([*words[:-1], lemma(words[-1], pos, inflected=inflected)])
+        return (" ".join([*words[:-1], lemma(words[-1], pos, inflected=inflected)]),)
     if not candidates:
-        return _unlisted(form, pos, tie)
+        return _by_its_last_part(form, pos)
     others = [c for c in candidates if c != form] if inflected else candidates
     if inflected and others and form in candidates and pos == "n":
         # "stairs" and "woods" are words of their own, "hands" and "men" hardly ever.
-        best = max(count(other, pos) for other in others)
-        others = [form] if count(form, pos) > best else others
-    ranked = sorted(others or candidates, key=lambda c: (-count(c, pos), c != tie, c))
-    return str(ranked[0])
+        most = max(count(other, pos) for other in others)
+        others = [form] if count(form, pos) > most else others
+    ranked = sorted(others or candidates, key=lambda c: (-count(c, pos), c))
+    return tuple(c for c in ranked if count(c, pos) == count(ranked[0], pos))
 
 
-def _unlisted(form: str, pos: str, tie: str) -> str:
-    """A word WordNet lacks: by its last part where that is a word, else as the model says."""
+def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
+    """A word WordNet lacks: "wakeboarding" is wake + boarding."""
     first, hyphen, last = form.rpartition("-")
     if hyphen and first and last:
-        return f"{first}-{lemma(last, pos)}"
-    for size in range(3, len(form) - 4):  # "wakeboarding" -> wake + boarding
+        return (f"{first}-{lemma(last, pos)}",)
+    for size in range(3, len(form) - 4):
         if pos == "v" and reader()._morphy(form[size:], pos):
-            return form[:size] + lemma(form[size:], pos, inflected=True)
-    return tie or form
+            return (form[:size] + lemma(form[size:], pos, inflected=True),)
+    return ()
 
 
-@cache
+@remembered
 def is_name(surface: str) -> bool:
     """Whether WordNet knows this noun only as an individual: "paris", "new york"."""
     found = senses(surface, "n")
     return bool(found) and all(synset.instance_hypernyms() for synset in found)
 
 
-@cache
+@remembered
 def supersense(surface: str, pos: str) -> str:
     """The lexicographer file of the dominant sense, "" for unknown words."""
     found = senses(surface, pos) or senses(surface.split(" ")[-1], pos)
     return str(found[0].lexname()) if found else ""
 
 
-@cache
+@remembered
 def is_adjective(word: str) -> bool:
     """Listed as one, or built like one: "shirtless"."""
     return has(word, "a") or (not has(word, "n") and word.endswith(("less", "ful", "ish")))
 
 
-@cache
+@remembered
 def is_colour(word: str) -> bool:
     """Whether the dominant noun sense is a colour and an adjective of that form exists."""
     if not has(word, "a"):
@@ -180,7 +200,7 @@ def _scene_roots() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     return frozenset(e for e in entries if e[0] not in "-="), never, words
 
 
-@cache
+@remembered
 def noun_kind(surface: str) -> NounKind:
     """ "scene" for places and surroundings, by hypernyms of the likely senses."""
     known = surface if has(surface, "n") else surface.split(" ")[-1]
@@ -198,7 +218,7 @@ def noun_kind(surface: str) -> NounKind:
     return "scene" if sum(places) > 0.5 * sum(share for _, share in weighed) else "object"
 
 
-@cache
+@remembered
 def picturable(surface: str, kind: Kind) -> str | None:
     """None if a picture can show it, else the reason why not."""
     pos = _POS[kind]
@@ -245,7 +265,7 @@ def _share(word: str, synset: Any, pos: str) -> float:
     return shares(word, pos)[senses(word, pos).index(synset)]
 
 
-@cache
+@remembered
 def likely_kind(surface: str) -> Kind:
     """The kind of a tag that comes without one: by its most frequent part of speech."""
     if is_colour(surface):

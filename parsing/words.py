@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+Lemmatize = Callable[[Any], str]
+"""A token's base form in the language model's opinion."""
 
 
 @dataclass(slots=True, eq=False)
 class Word:
-    """One token; `head` and `children` are the dependency tree, mutable so that rules can mend."""
+    """One token; `head` and `children` are the dependency tree, mutable so that rules can mend.
+
+    `low` is the text in lower case; `model_lemma` asks the language model, which takes its time.
+    """
 
     i: int
     text: str
+    low: str
     start: int
     end: int
     pos: str
     tag: str
     dep: str
-    model_lemma: str
+    model_lemma: Callable[[], str]
     head: Word | None = None
     children: list[Word] = field(default_factory=list)
-
-    @property
-    def low(self) -> str:
-        """Lower-case text."""
-        return self.text.lower()
 
     def kids(self, *deps: str) -> list[Word]:
         """Children with one of these dependencies, in reading order."""
@@ -58,17 +61,20 @@ class Word:
         return False
 
 
-def read_doc(doc: Any) -> list[Word]:
+def read_doc(doc: Any, lemmatize: Lemmatize) -> list[Word]:
     """A spaCy document as words."""
     words = [
-        Word(t.i, t.text, t.idx, t.idx + len(t.text), t.pos_, t.tag_, t.dep_, t.lemma_.lower())
-        for t in doc
-    ]
+        Word(
+            i, text := t.text, text.lower(), start := t.idx, start + len(text), t.pos_, t.tag_,
+            t.dep_, partial(lemmatize, t),
+        )
+        for i, t in enumerate(doc)
+    ]  # fmt: skip
     for token, word in zip(doc, words, strict=True):
-        if token.head.i != token.i:
-            word.head = words[token.head.i]
+        if (head := token.head.i) != word.i:
+            word.head = words[head]
             word.head.children.append(word)  # tokens come in reading order, so children do too
-    return _hyphenated(words, doc.text)
+    return _hyphenated(words, doc.text) if "-" in doc.text else words
 
 
 def _hyphenated(words: list[Word], text: str) -> list[Word]:
@@ -103,7 +109,9 @@ def _absorb(first: Word, others: list[Word], text: str) -> None:
         part.moved(None, part.dep)
     first.moved(None if head in parts else head, dep)
     first.text = text[first.start : last.end]
+    first.low = first.text.lower()
     first.end, first.tag, first.pos = last.end, last.tag, last.pos
-    first.model_lemma = f"{text[first.start : last.start].lower()}{last.model_lemma}"
+    before, of_last = text[first.start : last.start].lower(), last.model_lemma
+    first.model_lemma = lambda: before + of_last()
     if dep == "amod" or (last.pos == "VERB" and dep not in ("ROOT", "conj", "acl", "relcl")):
         first.pos = "ADJ"
