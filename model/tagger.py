@@ -14,7 +14,7 @@ from model.decoder import RecognitionDecoder
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
-START_TEMPERATURE = 0.5
+START_TEMPERATURE = 0.12
 """Of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
 LOG_TEMPERATURES = (-3.0, 2.0)
 SCORE_BATCH = 16
@@ -26,9 +26,9 @@ class Tagger(nn.Module):
 
     Tokens are the mean over positions, then the positions themselves, standardised per channel.
     Besides RAM's shared weight vector each label has weights of its own (as Tag2Text has per
-    class), read at every position and pooled by a soft maximum, since a thing fills few positions:
-    with a thousand images that read-out carries most of the knowledge, while the decoder learns
-    what labels have in common.
+    class): some look at every position and are pooled by a soft maximum, since a thing fills few
+    positions, others look at the mean over all, since a place is everywhere. With a thousand images
+    that read-out carries most of the knowledge; the decoder learns what labels have in common.
     """
 
     queries: Tensor
@@ -50,9 +50,10 @@ class Tagger(nn.Module):
         self.image_proj = nn.Linear(channels, hidden)
         self.decoder = RecognitionDecoder(queries.shape[1], hidden, layers, heads, dropout)
         self.readout = nn.Linear(channels, len(queries))
-        nn.init.zeros_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
-        # Each label learns how sharply it looks: a place is everywhere, a thing at few positions.
+        self.overview = nn.Linear(channels, len(queries), bias=False)
+        for start in (self.readout.weight, self.readout.bias, self.overview.weight):
+            nn.init.zeros_(start)
+        # Each label learns how sharply it looks.
         self.log_temperature = nn.Parameter(
             torch.full((len(queries),), math.log(START_TEMPERATURE))
         )
@@ -83,7 +84,7 @@ class Tagger(nn.Module):
         return self.log_temperature.clamp(*LOG_TEMPERATURES).exp()
 
     def read_out(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """The logits (B, L) of the labels' own weights alone: a soft maximum over positions."""
+        """The logits (B, L) of the labels' own weights: soft maximum over positions, plus mean."""
         every = slice(None) if chosen is None else chosen
         weight, bias = self.readout.weight[every], self.readout.bias[every]
         temperature = self.temperature[every]
@@ -93,7 +94,8 @@ class Tagger(nn.Module):
             states = states * self.readout_dropout(torch.ones_like(states[:, :1]))
         evidence = nn.functional.linear(states, weight) / temperature
         count = math.log(positions.shape[1])
-        return temperature * (torch.logsumexp(evidence, dim=1) - count) + bias
+        nearest = temperature * (torch.logsumexp(evidence, dim=1) - count)
+        return nearest + nn.functional.linear(states.mean(dim=1), self.overview.weight[every], bias)
 
     @torch.inference_mode()
     def score(self, features: Halves) -> Floats:

@@ -55,7 +55,10 @@ def train_tagger(
     tagger.train()
     optimizer = torch.optim.AdamW(
         [
-            {"params": tagger.readout.parameters(), "weight_decay": config.readout_decay},
+            {
+                "params": [*tagger.readout.parameters(), *tagger.overview.parameters()],
+                "weight_decay": config.readout_decay,
+            },
             # One number per label needs larger steps than the weights it scales.
             {
                 "params": [tagger.log_temperature],
@@ -159,7 +162,11 @@ def _new_tagger(
 
 
 def _freeze_readout(tagger: Tagger, frozen: bool) -> None:
-    for parameter in (*tagger.readout.parameters(), tagger.log_temperature):
+    for parameter in (
+        *tagger.readout.parameters(),
+        *tagger.overview.parameters(),
+        tagger.log_temperature,
+    ):
         parameter.requires_grad_(not frozen)
 
 

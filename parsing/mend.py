@@ -8,17 +8,24 @@ from parsing.words import Word
 _ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
 _LIVING = {"noun.person", "noun.animal"}
 _NOMINAL = {"NOUN", "PROPN"}
+_CONTENT = {"NOUN", "PROPN", "VERB", "ADJ", "ADV", "INTJ", "X"}
+_OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
 _NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
 
 
 def mend(words: list[Word]) -> None:
     """Change the words in place; the tree stays a tree."""
     for at, word in enumerate(words):
+        if word.pos not in _CONTENT:
+            continue
         before = words[at - 1] if at else None
         _noun_read_as_exclamation(word)
         _only_a_noun(word)
         _verb_read_as_noun(word, before)
+        _verb_with_a_compound(word, before)
         _colour_took_the_verb(word)
+        _name_took_the_verb(word, before)
+        _participle_before_its_noun(word)
         _participle_read_as_noun(word, before)
         _participle_read_as_object(word)
         _adverb_read_as_noun(word, before)
@@ -38,11 +45,16 @@ def _only_a_noun(word: Word) -> None:
     """ "Geese, mice": tagged as anything, but no dictionary has it as anything else."""
     if word.pos not in ("ADJ", "VERB", "ADV", "INTJ") or not word.text.isalpha():
         return
-    if any(wordnet.has(wordnet.lemma(word.low, pos), pos) for pos in "var"):
-        return
-    base = wordnet.lemma(word.low, "n", inflected=True)
-    if wordnet.has(base, "n"):
-        word.pos, word.tag = "NOUN", "NN" if base == word.low else "NNS"
+    if tag := _tag_of_noun_only(word.low):
+        word.pos, word.tag = "NOUN", tag
+
+
+@wordnet.remembered
+def _tag_of_noun_only(low: str) -> str:
+    if any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
+        return ""
+    base = wordnet.lemma(low, "n", inflected=True)
+    return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"
 
 
 def _singular(word: Word) -> bool:
@@ -84,6 +96,17 @@ def _verb_read_as_noun(word: Word, before: Word | None) -> None:
     word.pos, word.tag = "VERB", "VBZ"
 
 
+def _verb_with_a_compound(word: Word, before: Word | None) -> None:
+    """ "A dog rolls on": the tag is right, but the dog hangs on it as part of a name."""
+    if before is None or word.pos != "VERB" or before.pos not in _NOMINAL:
+        return
+    if before.head is not word or before.dep not in ("compound", "nmod") or word.kids("nsubj"):
+        return
+    for child in [c for c in word.children if c.i < before.i and c.dep in _OF_NOUNS]:
+        child.moved(before, child.dep)
+    before.moved(word, "nsubj")
+
+
 def _coordinated(before: Word, word: Word) -> bool:
     """ "a small dog and a large dog play": two singulars are a plural."""
     first = word.head if word.dep == "conj" else _first_of(before)
@@ -122,6 +145,39 @@ def _colour_took_the_verb(word: Word) -> None:
     _take_over(word, subject)
     left[0].moved(prep, "pobj")
     word.pos, word.tag = "VERB", "VBZ"
+
+
+def _name_took_the_verb(word: Word, before: Word | None) -> None:
+    """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
+    prep = word.head
+    if before is None or word.tag != "NNS" or word.dep != "pobj" or prep is None:
+        return
+    subject = prep.head
+    if before.head is not word or before.dep != "compound" or not _singular(before):
+        return
+    if subject is None or subject.pos not in _NOMINAL or subject.dep not in ("ROOT", "nsubj"):
+        return
+    known = wordnet.has(f"{before.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
+    if known or not _living(subject) or not _more_verb(word):
+        return
+    for child in [c for c in word.children if c.i < before.i]:
+        child.moved(before, child.dep)
+    word.moved(None, "ROOT")
+    _take_over(word, subject)
+    before.moved(prep, "pobj")
+    word.pos, word.tag = "VERB", "VBZ"
+
+
+def _participle_before_its_noun(word: Word) -> None:
+    """ "a sleeping tiger": read as a kind of tiger; but "running shoes" are shoes."""
+    thing = word.head
+    if word.pos not in _NOMINAL or word.dep != "compound" or not word.low.endswith("ing"):
+        return
+    if thing is None or not _living(thing) or wordnet.has(f"{word.low} {thing.low}", "n"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if base != word.low and wordnet.has(base, "v"):
+        word.pos, word.tag, word.dep = "VERB", "VBG", "amod"
 
 
 def _participle_read_as_noun(word: Word, before: Word | None) -> None:

@@ -153,12 +153,23 @@ def _is_tag(phrase: Phrase) -> bool:
         return not all(noun_lemma(w) in lexicon.noise("n") for w in phrase.words)
     if names_colour(head):
         return False
-    if head.low in lexicon.noise("n") or phrase.name in lexicon.noise("n"):
-        return False
     base = noun_lemma(head)
-    if {base, head.low} & lexicon.quantities():
-        return of_what(head) is None and bool({base, head.low} & lexicon.stand_alone())
+    forms, inner = {base, head.low}, of_what(head)
+    if forms & lexicon.quantities() and inner is None and _looks_like_a_thing(head):
+        return True
+    if forms & lexicon.noise("n") or phrase.name in lexicon.noise("n"):
+        return False
+    if forms & lexicon.quantities():
+        alone = bool(forms & lexicon.stand_alone())
+        crew = inner is not None and wordnet.is_social(base)
+        return alone and (inner is None or (crew and not wordnet.is_living(noun_lemma(inner))))
     return True
+
+
+def _looks_like_a_thing(head: Word) -> bool:
+    """ "in a white top" is worn, "on his back" is a part of him."""
+    coloured = any(wordnet.is_colour(c.low) for c in head.kids("amod"))
+    return coloured or (head.low == "back" and bool(head.kids("poss")))
 
 
 def _phrase(head: Word, words: list[Word]) -> Phrase:
@@ -169,7 +180,10 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
     size = max(known, min(plain, _COMPOUND - 1))
     inside = before[len(before) - size :] if size else []
     loose = [w for w in before if w not in inside]
-    noisy = noun_lemma(head) in lexicon.noise("n") and not known
+    base = noun_lemma(head)
+    noisy = base in lexicon.noise("n") and not known
+    if noisy and plain and base in lexicon.quantities() and of_what(head) is None:
+        noisy = False  # "a swing set" is a thing, though "a set of swings" is swings
     if noisy:  # "sunset background" shows a sunset: the noise word steps aside
         inside, loose = [], before
     name = _joined([*inside, head])

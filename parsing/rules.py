@@ -13,6 +13,7 @@ from parsing.verbs import (
     action_name,
     agent,
     is_passive,
+    is_state_change,
     is_verb,
     objects,
     places,
@@ -21,6 +22,8 @@ from parsing.verbs import (
 from parsing.words import Word
 
 VERSION = "1"
+_SHADES = {"bright", "dark", "deep", "light", "pale"}
+_CAN_DESCRIBE = {"ADJ", "NOUN", "PROPN", "VERB"}
 
 
 class Reader:
@@ -58,13 +61,32 @@ class Reader:
         """Adjectives before their noun, and those a verb says of its subject."""
         found: list[Attribute] = []
         for word in self.words:
-            if not _is_attribute(word):
+            if word.pos not in _CAN_DESCRIBE or not _is_attribute(word):
                 continue
+            if self.is_shade(word):
+                continue
+            shade = self.before(word)
+            first = shade if shade and self.is_shade(shade) else word
+            name = _adjective(word) if first is word else f"{first.low} {_adjective(word)}"
             found += [
-                Attribute(_adjective(word), phrase.name, *self.text.span(word.start, word.end))
+                Attribute(name, phrase.name, *self.text.span(first.start, word.end))
                 for phrase in self.described(word)
             ]
         return found
+
+    def before(self, word: Word) -> Word | None:
+        """The word to the left."""
+        return self.words[word.i - 1] if word.i else None
+
+    def is_shade(self, word: Word) -> bool:
+        """ "light" in "light blue": one property, not two."""
+        follows = self.words[word.i + 1] if word.i + 1 < len(self.words) else None
+        return (
+            word.low in _SHADES
+            and follows is not None
+            and follows.low not in _SHADES
+            and wordnet.is_colour(follows.low)
+        )
 
     def described(self, word: Word, depth: int = 0) -> list[Phrase]:
         """The things an adjective describes."""
@@ -82,6 +104,8 @@ class Reader:
         if word.dep == "dobj":
             return subjects(head, self.nouns)  # "a woman wearing purple"
         if word.dep in ("acomp", "attr", "oprd", "xcomp") and not head.kids("neg"):
+            if is_state_change(head):
+                return []  # "falls asleep" is all verb
             things = [p for c in head.kids("dobj") for p in self.nouns.all_meant(c)]
             return things or subjects(head, self.nouns) or self._there_is(head)
         return []
@@ -119,7 +143,8 @@ class Reader:
             if name is not None and a is not b
         ]
         for place in places(word, self.nouns):
-            predicate = f"{name} {place.words}" if name else place.words
+            worn = place.words == "in" and not is_passive(word) and _all_worn(place.things)
+            predicate = f"{name} {place.words}" if name and not worn else place.words
             found += [
                 Relation(predicate, a.name, b.name, *span)
                 for a, b in product(doers or things, place.things)
@@ -152,6 +177,11 @@ class Reader:
         return found
 
 
+def _all_worn(phrases: list[Phrase]) -> bool:
+    """ "a person biking in gloves" is in gloves, whatever he does."""
+    return bool(phrases) and all(wordnet.is_worn(phrase.name) for phrase in phrases)
+
+
 def _names(phrases: list[Phrase]) -> list[str | None]:
     return [phrase.name for phrase in phrases] or [None]
 
@@ -159,6 +189,8 @@ def _names(phrases: list[Phrase]) -> list[str | None]:
 def _is_attribute(word: Word, strict: bool = True) -> bool:
     """Adjectives, and participles before their noun that are adjectives in their own right."""
     low = word.low
+    if word.pos == "ADJ" and wordnet.is_ordinal(low):
+        return False
     if low in lexicon.noise("a") or not any(c.isalpha() for c in low):
         return not strict and word.pos == "ADJ"
     if word.kids("neg") or any(c.low == "not" for c in word.children):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from parsing.errors import ParsingError
 from parsing.graph import SceneGraph
 from parsing.rules import VERSION, Reader
 from parsing.text import MAX_CHARACTERS, CleanText, clean
-from parsing.words import Lemmatize, read_doc
+from parsing.words import read_doc
 
 REMEMBERED = 2**14
 
@@ -41,9 +42,6 @@ class SpacyParser:
         _model_version(self.model)
         self._nlp, self._lemmatize = _load(self.model)
         wordnet.reader()
-        # WordNet is a million objects that live for ever; without this the collector visits them
-        # all again and again, which takes a third of the time.
-        gc.freeze()
 
     def parse(self, texts: Sequence[str]) -> list[SceneGraph]:
         """One scene graph per text; texts equal to one of the last thousands are not read again."""
@@ -51,7 +49,8 @@ class SpacyParser:
         found = {text: self._seen.get(text) for text in texts}
         new = [text for text, graph in found.items() if graph is None]
         cleaned = [clean(text[:MAX_CHARACTERS]) for text in new]
-        with self._nlp.memory_zone():  # forgets the words of these texts: a stream has no end
+        # The zone forgets the words of these texts, since a stream of captions has no end.
+        with _no_collector(), self._nlp.memory_zone():
             docs = self._nlp.pipe((c.text for c in cleaned), batch_size=self.batch_size)
             for text, readable, doc in zip(new, cleaned, docs, strict=True):
                 found[text] = self._seen[text] = self._graph(text, readable, doc)
@@ -66,8 +65,20 @@ class SpacyParser:
         return Reader(readable, read_doc(doc, self._lemmatize)).graph(text, note)
 
 
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Nothing here forms rings, yet the collector would visit all of WordNet again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 @lru_cache(maxsize=2)
-def _load(model: str) -> tuple[Any, Lemmatize]:
+def _load(model: str) -> tuple[Any, Callable[[Any], str]]:
     """The language model and its lemmatizer, which is asked only where WordNet knows no answer."""
     import spacy
 

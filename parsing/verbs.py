@@ -11,6 +11,8 @@ from parsing.words import Word
 
 _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
+_LINKING = {"look", "seem", "appear", "feel", "smell", "sound", "taste", "stay", "remain", "turn"}
+_WHEN = {"during", "after", "before", "since", "until", "till"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
 
@@ -32,9 +34,13 @@ def is_verb(word: Word) -> bool:
 
 def action_name(word: Word) -> str | None:
     """Base form, with its particle where that changes the meaning: "take off", but "sit"."""
-    inflected = word.tag != "VB" and word.tag != "VBP"
-    base = wordnet.lemma(word.low, "v", tie=word.model_lemma, inflected=inflected)
+    base = _base(word)
     if base in lexicon.noise("v") or not base.replace("-", "").isalpha():
+        return None
+    state = next((c for c in word.kids("acomp", "oprd") if c.pos == "ADJ"), None)
+    if state is not None and is_state_change(word):
+        return f"{base} {state.low}"
+    if state is not None and base in _LINKING:
         return None
     for particle in word.kids("prt"):
         phrasal = f"{base} {particle.low}"
@@ -42,6 +48,16 @@ def action_name(word: Word) -> str | None:
         if own and not set(own) & set(wordnet.senses(base, "v")):
             return phrasal
     return base
+
+
+def _base(word: Word) -> str:
+    inflected = word.tag not in ("VB", "VBP")
+    return wordnet.lemma(word.low, "v", tie=word.model_lemma, inflected=inflected)
+
+
+def is_state_change(word: Word) -> bool:
+    """Verb and adjective that WordNet knows as one verb: "fall asleep", "come alive"."""
+    return any(wordnet.has(f"{_base(word)} {c.low}", "v") for c in word.kids("acomp", "oprd"))
 
 
 def subjects(word: Word, nouns: Nouns, depth: int = 0) -> list[Phrase]:
@@ -149,7 +165,7 @@ def places(word: Word, nouns: Nouns) -> Iterator[Place]:
 def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
     """Walk "next" -> "to" -> pillow and "in" -> "front" -> "of" -> table."""
     said = [*before, word.low]
-    if len(said) > 6:
+    if len(said) > 6 or (word.low in _WHEN and not before):
         return
     for inner in word.kids("prep"):
         yield from _follow(inner, said, nouns)
@@ -157,6 +173,11 @@ def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
         whole = of_what(noun)
         phrase = " ".join([*said, noun.low, "of"])
         if whole is not None and phrase in lexicon.prepositions():
-            yield Place(phrase, nouns.all_meant(whole))
+            yield Place(phrase, _placed(whole, nouns))
         else:
-            yield Place(" ".join(said), nouns.all_meant(noun))
+            yield Place(" ".join(said), _placed(noun, nouns))
+
+
+def _placed(noun: Word, nouns: Nouns) -> list[Phrase]:
+    """Where, not when: "at night" is no place."""
+    return [p for p in nouns.all_meant(noun) if wordnet.supersense(p.name, "n") != "noun.time"]

@@ -12,6 +12,7 @@ from parsing.graph import Kind, NounKind
 from parsing.lexicon import DATA, lemma_exceptions, lines
 
 _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
+_WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
 _NOT_PICTURABLE = {
@@ -113,14 +114,17 @@ def lemma(
     An inflected form ("saw" tagged as past tense) prefers another base than itself. The model is
     asked only where WordNet knows no base form or several that are equally good.
     """
-    form = form.lower()
-    best = _bases(form, pos, inflected)
-    if len(best) == 1:
-        return best[0]
-    said = tie() if tie else ""
-    if not best:
-        return said or form
-    return said if said in best else best[0]
+    known = _only_base(form, pos, inflected)
+    if known is not None:
+        return known
+    said, best = tie() if tie else "", _bases(form.lower(), pos, inflected)
+    return said if said and (said in best or not best) else (*best, form.lower())[0]
+
+
+@remembered
+def _only_base(form: str, pos: str, inflected: bool) -> str | None:
+    best = _bases(form.lower(), pos, inflected)
+    return best[0] if len(best) == 1 else None
 
 
 @remembered
@@ -181,6 +185,35 @@ def is_colour(word: str) -> bool:
     # "orange" is a fruit first: any sense will do, because the adjective is only a colour.
     colours = {"chromatic_color.n.01", "achromatic_color.n.01"}
     return any(colours & above(synset) for synset in senses(word, "n")[:4])
+
+
+@remembered
+def is_ordinal(word: str) -> bool:
+    """ "first", "tenth": adjectives that count."""
+    return any(
+        near.name() == "ordinal.a.01"
+        for synset in senses(word, "a")
+        for near in synset.similar_tos()
+    )
+
+
+@remembered
+def is_worn(name: str) -> bool:
+    """Clothes, shoes and hats: "in" goes with them as "with" does."""
+    found = senses(name, "n") or senses(name.split(" ")[-1], "n")
+    return any(above(synset) & _WORN for synset in found[:2])
+
+
+@remembered
+def is_social(name: str) -> bool:
+    """Groups of people that do something together: a crew, a team."""
+    return any("social_group.n.01" in above(s) or "crew" in s.name() for s in senses(name, "n")[:1])
+
+
+@remembered
+def is_living(name: str) -> bool:
+    """People and animals, by the dominant sense."""
+    return supersense(name, "n") in ("noun.person", "noun.animal")
 
 
 @cache

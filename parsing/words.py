@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-Lemmatize = Callable[[Any], str]
-"""A token's base form in the language model's opinion."""
+Lemmatize = Callable[[int], str]
+"""A token's number -> its base form in the language model's opinion."""
+_COLUMNS = ["IDX", "LENGTH", "POS", "TAG", "DEP", "HEAD"]
+_NAMES: dict[int, str] = {}  # a hundred names for ever; spaCy's own table is slow to ask
 
 
 @dataclass(slots=True, eq=False)
 class Word:
     """One token; `head` and `children` are the dependency tree, mutable so that rules can mend.
 
-    `low` is the text in lower case; `model_lemma` asks the language model, which takes its time.
+    `low` is the text in lower case; `token` the number that the language model knows it by.
     """
 
     i: int
@@ -26,12 +27,20 @@ class Word:
     pos: str
     tag: str
     dep: str
-    model_lemma: Callable[[], str]
+    token: int
+    lemmatize: Lemmatize
+    before: str = ""
     head: Word | None = None
     children: list[Word] = field(default_factory=list)
 
+    def model_lemma(self) -> str:
+        """Ask the language model, which takes its time."""
+        return self.before + self.lemmatize(self.token)
+
     def kids(self, *deps: str) -> list[Word]:
         """Children with one of these dependencies, in reading order."""
+        if not self.children:
+            return []
         return [child for child in self.children if child.dep in deps]
 
     def moved(self, head: Word | None, dep: str) -> None:
@@ -61,20 +70,44 @@ class Word:
         return False
 
 
-def read_doc(doc: Any, lemmatize: Lemmatize) -> list[Word]:
+def read_doc(doc: Any, lemmatize: Callable[[Any], str]) -> list[Word]:
     """A spaCy document as words."""
-    words = [
-        Word(
-            i, text := t.text, text.lower(), start := t.idx, start + len(text), t.pos_, t.tag_,
-            t.dep_, partial(lemmatize, t),
+
+    def of_token(i: int) -> str:
+        return lemmatize(doc[i])
+
+    text: str = doc.text
+    strings, rows = doc.vocab.strings, doc.to_array(_COLUMNS).tolist()
+    words = []
+    for i, (start, size, pos, tag, dep, _) in enumerate(rows):
+        own = text[start : start + size]
+        words.append(
+            Word(
+                i,
+                own,
+                own.lower(),
+                start,
+                start + size,
+                _name(strings, pos),
+                _name(strings, tag),
+                _name(strings, dep),
+                i,
+                of_token,
+            )
         )
-        for i, t in enumerate(doc)
-    ]  # fmt: skip
-    for token, word in zip(doc, words, strict=True):
-        if (head := token.head.i) != word.i:
-            word.head = words[head]
+    for word, (*_, jump) in zip(words, rows, strict=True):
+        if jump:
+            # the head's place counts from the word's own, as an unsigned number
+            word.head = words[word.i + (jump if jump < 2**63 else jump - 2**64)]
             word.head.children.append(word)  # tokens come in reading order, so children do too
-    return _hyphenated(words, doc.text) if "-" in doc.text else words
+    return _hyphenated(words, text) if "-" in text else words
+
+
+def _name(strings: Any, code: int) -> str:
+    """The name of a part of speech, tag or dependency."""
+    if code not in _NAMES:
+        _NAMES[code] = strings[code] if code else ""
+    return _NAMES[code]
 
 
 def _hyphenated(words: list[Word], text: str) -> list[Word]:
@@ -111,7 +144,7 @@ def _absorb(first: Word, others: list[Word], text: str) -> None:
     first.text = text[first.start : last.end]
     first.low = first.text.lower()
     first.end, first.tag, first.pos = last.end, last.tag, last.pos
-    before, of_last = text[first.start : last.start].lower(), last.model_lemma
-    first.model_lemma = lambda: before + of_last()
+    first.before = text[first.start : last.start].lower() + last.before
+    first.token = last.token
     if dep == "amod" or (last.pos == "VERB" and dep not in ("ROOT", "conj", "acl", "relcl")):
         first.pos = "ADJ"

@@ -44,6 +44,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
+    version = 2
     doc = "caption tags -> taggers and captioners, cross-fitted"
     unit = "corpus"
     pinned = True

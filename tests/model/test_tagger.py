@@ -73,16 +73,18 @@ def test_chosen_labels_score_as_among_all() -> None:
         )
 
 
-def test_readout_is_a_soft_maximum_between_mean_and_maximum() -> None:
+def test_readout_is_a_soft_maximum_over_positions_plus_the_mean() -> None:
     features, targets = scenes(6, 4)
     tagger = train_tagger(features, targets, queries(4), SMALL)
     states = (torch.from_numpy(features.astype(np.float32)) - tagger.mean) / tagger.std
     with torch.no_grad():
         evidence = states @ tagger.readout.weight.T
+        overview = states.mean(1) @ tagger.overview.weight.T
         pooled = tagger.read_out(torch.from_numpy(features.astype(np.float32)))
-        pooled = pooled - tagger.readout.bias
+        pooled = pooled - tagger.readout.bias - overview
         heat = tagger.temperature.double()
         by_hand = (heat * (torch.exp(evidence.double() / heat).mean(1)).log()).float()
+    assert overview.abs().max() > 0.01
     torch.testing.assert_close(pooled, by_hand, rtol=1e-3, atol=1e-3)
     assert (pooled <= evidence.max(1).values + 1e-4).all()
     assert (pooled >= evidence.mean(1) - 1e-4).all()

@@ -35,7 +35,7 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("a little girl with red hair", "girl, hair", "little, red", ""),
     ("a snow-covered mountain", "mountain", "snow-covered", ""),
     ("a smiling woman", "woman", "", "smile"),
-    ("the sky looks blue", "sky", "blue", "look"),
+    ("the sky looks blue", "sky", "blue", ""),
     ("a man in red", "man", "red", ""),
     ("three large dogs and several small cats", "dog, cat", "large, small", ""),
     ("a shirtless man", "man", "shirtless", ""),
