@@ -229,21 +229,21 @@ def report(
 @app.command()
 def parse(
     file: Annotated[str, typer.Argument(help="one caption a line; - reads standard input")] = "-",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes for long inputs; as many as cores")
+    ] = None,
     config: ConfigFile = None,
     set: Settings = None,
 ) -> None:
     """Scene graphs of captions: one JSON line out for each line in; needs no lake."""
     from flows.lines import caption_lines
-    from parsing.registry import make_parser
+    from parsing.stream import json_lines
     from pipeline.config import load_config
 
     settings = load_config(config, set or []).parse
-    parser = make_parser(settings.parser, model=settings.model)
-    parser.setup()
-    for batch in caption_lines(file):
-        for graph in parser.parse(batch):
-            print(json.dumps(graph.to_dict(), ensure_ascii=False))
-        sys.stdout.flush()
+    processes = workers or len(os.sched_getaffinity(0))
+    for lines in json_lines(caption_lines(file), settings.parser, settings.model, processes):
+        print("\n".join(lines), flush=True)
 
 
 @app.command()

@@ -29,6 +29,7 @@ def mend(words: list[Word]) -> None:
         _participle_read_as_noun(word, before)
         _participle_read_as_object(word)
         _adverb_read_as_noun(word, before)
+        _never_a_noun(word, words)
         _adjective_read_as_verb(word)
         _noun_read_as_adjective(word, words)
 
@@ -188,9 +189,11 @@ def _participle_read_as_noun(word: Word, before: Word | None) -> None:
     if before.pos not in _NOMINAL or base == word.low or not wordnet.has(base, "v"):
         return
     known = wordnet.has(f"{before.low} {word.low}", "n")
-    if known or wordnet.supersense(word.low, "n") in _NOT_DOING:
+    # "a helmet climbing a rock": what follows shows that it is a verb
+    goes_on = word.kids("prt", "npadvmod", "advmod", "dobj")
+    if known or (wordnet.supersense(word.low, "n") in _NOT_DOING and not goes_on):
         return
-    direct = before.head is word and before.dep in ("compound", "nmod", "nsubj")
+    direct = before.head is word and before.dep in ("compound", "nmod", "nsubj", "amod")
     # "small and large dog playing": the noun hides among the adjectives
     if not direct and not (before.dep == "conj" and before.under(word)):
         return
@@ -201,6 +204,8 @@ def _participle_read_as_noun(word: Word, before: Word | None) -> None:
     word.moved(before, "acl")
     before.moved(place, dep)
     word.pos, word.tag = "VERB", "VBG"
+    for child in word.kids("npadvmod"):
+        child.dep = "dobj"
 
 
 def _participle_read_as_object(word: Word) -> None:
@@ -231,6 +236,22 @@ def _adverb_read_as_noun(word: Word, before: Word | None) -> None:
     word.moved(before, "advmod")
     before.moved(place, dep)
     word.pos, word.tag = "ADV", "RB"
+
+
+def _never_a_noun(word: Word, words: list[Word]) -> None:
+    """ "smiling underwater", "upside down": nouns to the tagger only."""
+    if word.pos not in _NOMINAL or word.kids("det", "amod", "poss", "compound"):
+        return
+    follows = words[word.i + 1].low if word.i + 1 < len(words) else ""
+    if follows and any(wordnet.has(f"{word.low} {follows}", pos) for pos in "ra"):
+        if not wordnet.has(f"{word.low} {follows}", "n") and not wordnet.count(word.low, "n"):
+            word.pos, word.tag = "ADV", "RB"
+    elif (
+        word.dep in ("dobj", "npadvmod", "attr")
+        and wordnet.has(word.low, "r")
+        and not wordnet.has(wordnet.lemma(word.low, "n", inflected=True), "n")
+    ):
+        word.pos, word.tag = "ADV", "RB"
 
 
 def _adjective_read_as_verb(word: Word) -> None:

@@ -70,7 +70,7 @@ def _buckets(keys: Iterable[Key]) -> Iterator[list[Key]]:
     for key in keys:
         buckets["letters " + key[1], spelling(key[0])].append(key)
         if found := wordnet.senses(key[0], _POS[key[1]]):
-            buckets["sense", found[0].name()].append(key)
+            buckets["sense", found[0].name].append(key)
     return (bucket for bucket in buckets.values() if len(bucket) > 1)
 
 
@@ -79,7 +79,7 @@ def weak_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key, Evidence]]:
     by_sense: dict[str, set[Key]] = defaultdict(set)
     for key in keys:
         for synset in wordnet.senses(key[0], _POS[key[1]]):
-            by_sense[synset.name()].add(key)
+            by_sense[synset.name].add(key)
         by_sense["letters " + spelling(key[0]) + key[1]].add(key)
     pairs = {
         pair

@@ -95,7 +95,8 @@ def of_what(word: Word) -> Word | None:
 def noun_lemma(word: Word) -> str:
     """Singular base form of one noun."""
     plural = word.tag in ("NNS", "NNPS")
-    return wordnet.lemma(word.low, "n", tie=word.model_lemma, inflected=plural)
+    tie = word.model_lemma if plural else None
+    return wordnet.lemma(word.low, "n", tie=tie, inflected=plural)
 
 
 def _negated(words: list[Word]) -> set[int]:
@@ -140,7 +141,9 @@ def _common(word: Word) -> bool:
     if word.text[0].islower() or word.i == 0:
         return True
     article = any(c.low in ("a", "an") or c.dep == "nummod" for c in word.kids("det", "nummod"))
-    return article or word.tag == "NNPS"
+    # "the purple Frisbee" is described, "the White House" is called so
+    described = any(c.text.islower() for c in word.kids("amod"))
+    return article or described or word.tag == "NNPS"
 
 
 def _is_tag(phrase: Phrase) -> bool:
@@ -150,6 +153,8 @@ def _is_tag(phrase: Phrase) -> bool:
     if len(phrase.name) < 2 or wordnet.is_name(phrase.name):
         return False
     if not single:
+        if noun_lemma(head) in lexicon.quantities() and of_what(head) is not None:
+            return False  # "a rusting piece of metal"
         return not all(noun_lemma(w) in lexicon.noise("n") for w in phrase.words)
     if names_colour(head):
         return False
@@ -158,6 +163,8 @@ def _is_tag(phrase: Phrase) -> bool:
     if forms & lexicon.quantities() and inner is None and _looks_like_a_thing(head):
         return True
     if forms & lexicon.noise("n") or phrase.name in lexicon.noise("n"):
+        return False
+    if wordnet.is_unit(base) and wordnet.noun_kind(base) != "scene":
         return False
     if forms & lexicon.quantities():
         alone = bool(forms & lexicon.stand_alone())
@@ -191,18 +198,15 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
 
 
 def _left_of(head: Word, words: list[Word]) -> list[Word]:
-    """The unbroken run of modifiers and hyphens that ends just before the head."""
+    """The unbroken run of modifiers that ends just before the head."""
     run: list[Word] = []
     for i in range(head.i - 1, max(-1, head.i - 8), -1):
         word = words[i]
-        hyphen = word.text == "-"
-        if not hyphen and word.dep not in ("compound", "amod", "nmod", "advmod", "nummod", "poss"):
+        if word.dep not in ("compound", "amod", "nmod", "advmod", "nummod"):
             break
-        if not word.under(head) or word.dep == "poss":
+        if not word.under(head):
             break
         run.insert(0, word)
-    while run and run[0].text == "-":
-        run.pop(0)
     return run
 
 
@@ -210,17 +214,10 @@ def _known_start(head: Word, before: list[Word]) -> int:
     """How many words before the head belong to a name that a word list knows; 0 if none."""
     for size in range(min(len(before), _LONGEST + 1), 0, -1):
         part = before[-size:]
-        if part[0].text == "-" or (part[0].i > 0 and _hyphened(part[0], before)):
-            continue
         name = _joined([*part, head])
         if _listed(name) and not _free_adjective(part, head, name):
             return size
     return 0
-
-
-def _hyphened(word: Word, before: list[Word]) -> bool:
-    at = before.index(word)
-    return at > 0 and before[at - 1].text == "-"
 
 
 def _listed(name: str) -> bool:
@@ -236,7 +233,10 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     if wordnet.is_colour(first.low):
         # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
-    person = wordnet.supersense(noun_lemma(head), "n") in ("noun.person", "noun.group")
+    # "big fish" is listed, too: as an important person
+    kinds = {synset.lexname for synset in wordnet.senses(name, "n")}
+    human = {"noun.person", "noun.group"}
+    person = wordnet.supersense(noun_lemma(head), "n") in human or (bool(kinds) and kinds <= human)
     return first.pos == "ADJ" and person
 
 
@@ -244,15 +244,9 @@ def _compound_start(before: list[Word]) -> int:
     """How many words before the head are nouns of its compound."""
     size = 0
     for word in reversed(before):
-        if word.text == "-":
-            size += 1
-            continue
-        glued = size > 0 and before[-size].text == "-"
-        if not glued and not _belongs(word):
+        if not _belongs(word):
             break
         size += 1
-    while size and before[-size].text == "-":
-        size -= 1
     return size
 
 
@@ -266,15 +260,15 @@ def _belongs(word: Word) -> bool:
         return False  # "shirtless man", whatever the tag says
     if word.pos == "PROPN" and not _common(word):
         return False
+    if wordnet.supersense(noun_lemma(word), "n") == "noun.quantity":
+        return False  # "inch"
     return not wordnet.is_colour(word.low) and word.low not in lexicon.noise("n")
 
 
 def _joined(part: list[Word]) -> str:
-    """The name in lemma form, hyphens kept as the caption has them."""
-    text = ""
-    for word in part[:-1]:
-        glue = "" if word.text == "-" or not text or text.endswith("-") else " "
-        plural = word.tag == "NNS" and not _listed(" ".join(w.low for w in part))
-        text += glue + (noun_lemma(word) if plural else word.low)
-    last = noun_lemma(part[-1])
-    return last if not text else text + ("" if text.endswith("-") else " ") + last
+    """The name in lemma form."""
+    listed = _listed(" ".join(word.low for word in part))
+    before = [
+        noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
+    ]
+    return " ".join([*before, noun_lemma(part[-1])])

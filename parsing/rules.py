@@ -122,32 +122,29 @@ class Reader:
                 continue
             name = action_name(word)
             doers, things = subjects(word, self.nouns), objects(word, self.nouns)
-            carried = doers
+            placed = doers or things
             if is_passive(word):
-                doers, things = agent(word, self.nouns), things or doers
+                placed = things = things or doers
+                doers = agent(word, self.nouns)
             span = self.text.span(word.start, word.end)
             if name is not None:
                 ends = product(_names(doers), _names(things))
                 actions += [Action(name, doer, thing, *span) for doer, thing in ends]
-            relations += self.verb_relations(word, name, carried, things)
+                pairs = product(doers, things)
+                relations += [Relation(name, a.name, b.name, *span) for a, b in pairs if a is not b]
+            relations += self.place_relations(word, name, placed)
         return actions, relations
 
-    def verb_relations(
-        self, word: Word, name: str | None, doers: list[Phrase], things: list[Phrase]
-    ) -> list[Relation]:
-        """(man, hold, umbrella) and (cat, lay in, suitcase)."""
+    def place_relations(self, word: Word, name: str | None, placed: list[Phrase]) -> list[Relation]:
+        """(cat, lay in, suitcase): who does it, or to what it is done, and where."""
         span = self.text.span(word.start, word.end)
-        found = [
-            Relation(name, a.name, b.name, *span)
-            for a, b in product(doers, things)
-            if name is not None and a is not b
-        ]
+        found: list[Relation] = []
         for place in places(word, self.nouns):
             worn = place.words == "in" and not is_passive(word) and _all_worn(place.things)
             predicate = f"{name} {place.words}" if name and not worn else place.words
             found += [
                 Relation(predicate, a.name, b.name, *span)
-                for a, b in product(doers or things, place.things)
+                for a, b in product(placed, place.things)
                 if a is not b
             ]
         return found

@@ -14,7 +14,7 @@ from parsing.errors import ParsingError
 from parsing.graph import SceneGraph
 from parsing.rules import VERSION, Reader
 from parsing.text import MAX_CHARACTERS, CleanText, clean
-from parsing.words import read_doc
+from parsing.words import POS_OF_TAG, read_doc
 
 REMEMBERED = 2**14
 
@@ -83,10 +83,21 @@ def _load(model: str) -> tuple[Any, Callable[[Any], str]]:
     import spacy
 
     nlp = spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
+    known_tags = nlp.has_pipe("tagger") and POS_OF_TAG.keys() & set(nlp.get_pipe("tagger").labels)
+    if known_tags and len(known_tags) > len(POS_OF_TAG) / 2 and nlp.has_pipe("attribute_ruler"):
+        nlp.disable_pipe("attribute_ruler")
     lemmatizer = dict(nlp.components).get("lemmatizer")
     if lemmatizer is None or not hasattr(lemmatizer, "lemmatize"):
         return nlp, lambda _: ""
-    return nlp, lambda token: str(lemmatizer.lemmatize(token)[0]).lower()
+
+    def lemmatize(token: Any) -> str:
+        if token.lower_.endswith("ss"):
+            return str(token.lower_)  # no ending, though the lemmatizer takes it for one
+        if not token.pos:
+            token.pos_ = POS_OF_TAG.get(token.tag_, "X")
+        return str(lemmatizer.lemmatize(token)[0]).lower()
+
+    return nlp, lemmatize
 
 
 def _model_version(model: str) -> str:

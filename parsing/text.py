@@ -8,16 +8,25 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parsing import wordnet
+
 MAX_CHARACTERS = 2000
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _URL = re.compile(r"(?:https?://|www\.)\S+")
-_PIECES = re.compile(f"(?P<markup>{_MARKUP.pattern})|(?P<url>{_URL.pattern})|{_ENTITY.pattern}")
+# "#" is a number's placeholder or the sign of a hashtag, whose word counts.
 # Most captions need nothing done: single spaces between printable ASCII, no markup, no address.
-_PLAIN = re.compile(r"(?!.*(?:https?://|www\.))[!-%'-;=?-_a-~]+(?: [!-%'-;=?-_a-~]+)*")
+_PLAIN = re.compile(r"(?!.*(?: - |https?://|www\.))[!\"$%'-;=?-_a-~]+(?: [!\"$%'-;=?-_a-~]+)*")
+# Corpora set spaces around hyphens, and around dashes: "close - up", "a story - this house".
+_SPACED_HYPHEN = r"(?<=\w) - (?=\w)"
+_GLUING = {"all", "co", "high", "long", "low", "mid", "multi", "non", "self", "semi", "t", "well"}
 _QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 # Placeholders that web corpora put where a name stood.
 _PLACEHOLDERS = {"<person>": "person"}
+_PIECES = re.compile(
+    f"(?P<mark>#+)|(?P<hyphen>{_SPACED_HYPHEN})|(?P<markup>{_MARKUP.pattern})"
+    f"|(?P<url>{_URL.pattern})|{_ENTITY.pattern}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +59,20 @@ def clean(caption: str) -> CleanText:
 
 
 def _spelled(piece: re.Match[str]) -> str:
+    if piece["hyphen"]:
+        return "-" if _one_word(piece.string, piece.start(), piece.end()) else " - "
     if piece["markup"]:
         return f" {_PLACEHOLDERS.get(piece['markup'].lower(), '')} "
-    return " " if piece["url"] else html.unescape(piece[0])
+    return " " if piece["url"] or piece["mark"] else html.unescape(piece[0])
+
+
+def _one_word(caption: str, start: int, end: int) -> bool:
+    """Whether the words around a spaced hyphen are one: "clean - up", "tube - fed"."""
+    left = re.split(r"\W", caption[max(0, start - 40) : start])[-1].lower()
+    right = re.split(r"\W", caption[end : end + 40])[0].lower()
+    if any(wordnet.has(word, pos) for word in (f"{left}-{right}", left + right) for pos in "nva"):
+        return True
+    return left in _GLUING or (right.endswith("ed") and wordnet.has(right, "a"))
 
 
 def _joined(characters: list[tuple[str, int, int]]) -> CleanText:

@@ -123,7 +123,7 @@ def _lifeless(word: Word, nouns: Nouns) -> bool:
     found = wordnet.senses(phrase.name, "n") or wordnet.senses(phrase.name.split(" ")[-1], "n")
     if not found or "conveyance.n.03" in wordnet.above(found[0]):
         return False
-    return found[0].lexname() in _LIFELESS
+    return found[0].lexname in _LIFELESS
 
 
 def objects(word: Word, nouns: Nouns) -> list[Phrase]:
@@ -156,7 +156,7 @@ def agent(word: Word, nouns: Nouns) -> list[Phrase]:
 
 def places(word: Word, nouns: Nouns) -> Iterator[Place]:
     """The prepositions that hang on a word and where each leads."""
-    for child in word.kids("prep", "agent", "advmod", "prt", "dative"):
+    for child in word.kids("prep", "advmod", "prt", "dative"):
         if child.pos == "ADV" and not child.kids("prep"):
             continue
         yield from _follow(child, [], nouns)

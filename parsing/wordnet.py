@@ -10,6 +10,7 @@ from typing import Any
 
 from parsing.graph import Kind, NounKind
 from parsing.lexicon import DATA, lemma_exceptions, lines
+from parsing.senses import Sense, Senses
 
 _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
@@ -49,6 +50,11 @@ def reader() -> Any:
         return WordNetCorpusReader(root, None)
 
 
+@cache
+def _senses() -> Senses:
+    return Senses(reader())
+
+
 @remembered
 def has(word: str, pos: str) -> bool:
     """Whether WordNet lists exactly this form: "hot dog", not "hot dogs"."""
@@ -63,12 +69,11 @@ def _offsets(word: str, pos: str) -> list[int]:
 
 
 @remembered
-def senses(word: str, pos: str) -> tuple[Any, ...]:
+def senses(word: str, pos: str) -> tuple[Sense, ...]:
     """Synsets that list exactly this form, the most frequent first."""
     if not has(word, pos):
         return ()
-    found = {o: reader().synset_from_pos_and_offset(pos, o) for o in _offsets(word, pos)}
-    return tuple(found.values())
+    return tuple(_senses().at(pos, offset) for offset in dict.fromkeys(_offsets(word, pos)))
 
 
 @remembered
@@ -161,14 +166,14 @@ def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
 def is_name(surface: str) -> bool:
     """Whether WordNet knows this noun only as an individual: "paris", "new york"."""
     found = senses(surface, "n")
-    return bool(found) and all(synset.instance_hypernyms() for synset in found)
+    return bool(found) and all(synset.instance_of for synset in found)
 
 
 @remembered
 def supersense(surface: str, pos: str) -> str:
     """The lexicographer file of the dominant sense, "" for unknown words."""
     found = senses(surface, pos) or senses(surface.split(" ")[-1], pos)
-    return str(found[0].lexname()) if found else ""
+    return str(found[0].lexname) if found else ""
 
 
 @remembered
@@ -184,17 +189,15 @@ def is_colour(word: str) -> bool:
         return False
     # "orange" is a fruit first: any sense will do, because the adjective is only a colour.
     colours = {"chromatic_color.n.01", "achromatic_color.n.01"}
-    return any(colours & above(synset) for synset in senses(word, "n")[:4])
+    things = [synset for synset in senses(word, "n") if not synset.instance_of]
+    return any(colours & above(synset) for synset in things[:4])
 
 
 @remembered
 def is_ordinal(word: str) -> bool:
     """ "first", "tenth": adjectives that count."""
-    return any(
-        near.name() == "ordinal.a.01"
-        for synset in senses(word, "a")
-        for near in synset.similar_tos()
-    )
+    near = (_senses().at(*link) for sense in senses(word, "a") for link in sense.similar)
+    return any(sense.name == "ordinal.a.01" for sense in near)
 
 
 @remembered
@@ -207,7 +210,13 @@ def is_worn(name: str) -> bool:
 @remembered
 def is_social(name: str) -> bool:
     """Groups of people that do something together: a crew, a team."""
-    return any("social_group.n.01" in above(s) or "crew" in s.name() for s in senses(name, "n")[:1])
+    return any("social_group.n.01" in above(s) or "crew" in s.name for s in senses(name, "n")[:1])
+
+
+@remembered
+def is_unit(word: str) -> bool:
+    """Miles, inches and gallons, by the dominant sense."""
+    return any("unit_of_measurement.n.01" in above(synset) for synset in senses(word, "n")[:1])
 
 
 @remembered
@@ -217,10 +226,9 @@ def is_living(name: str) -> bool:
 
 
 @cache
-def above(synset: Any) -> frozenset[str]:
-    """Names of a synset and all its hypernyms."""
-    chain = {synset, *synset.closure(lambda s: s.hypernyms() + s.instance_hypernyms())}
-    return frozenset(s.name() for s in chain)
+def above(sense: Sense) -> frozenset[str]:
+    """Names of a sense and all its hypernyms."""
+    return _senses().above(sense)
 
 
 @cache
@@ -243,7 +251,7 @@ def noun_kind(surface: str) -> NounKind:
     weighed = [
         (synset, share)
         for synset, share in zip(senses(known, "n"), shares(known, "n"), strict=True)
-        if not synset.instance_hypernyms()  # a bikini is no atoll
+        if not synset.instance_of  # a bikini is no atoll
     ]
     places = [
         share for synset, share in weighed if above(synset) & roots and not above(synset) & never
@@ -260,16 +268,16 @@ def picturable(surface: str, kind: Kind) -> str | None:
     if not found or pos == "a":
         return None
     if pos == "n" and is_name(known):
-        return f"a name: {found[0].definition()}"
+        return f"a name: {found[0].definition}"
     weighed = list(zip(found, shares(known, pos), strict=True))
     if sum(share for synset, share in weighed if _shows(synset)) >= _ENOUGH:
         return None
-    blocked = sorted({s.lexname() for s, share in weighed if share >= _ENOUGH and not _shows(s)})
-    return f"not picturable: {', '.join(blocked) or found[0].lexname()}"
+    blocked = sorted({s.lexname for s, share in weighed if share >= _ENOUGH and not _shows(s)})
+    return f"not picturable: {', '.join(blocked) or found[0].lexname}"
 
 
-def _shows(synset: Any) -> bool:
-    if synset.lexname() not in _NOT_PICTURABLE:
+def _shows(synset: Sense) -> bool:
+    if synset.lexname not in _NOT_PICTURABLE:
         return True
     return bool(above(synset) & frozenset(lines("picturable")))
 
@@ -284,8 +292,8 @@ def synonym_evidence(a: str, b: str, kind: Kind) -> Evidence | None:
     best = max(shared, key=lambda s: min(_share(a, s, pos), _share(b, s, pos)))
     score = round(min(_share(a, best, pos), _share(b, best, pos)), 4)
     if of_a[0] == of_b[0] and _dominated(a, pos) and _dominated(b, pos):
-        return Evidence(f"wordnet: both mainly {of_a[0].name()}", score, strong=True)
-    return Evidence(f"wordnet: share the sense {best.name()}", score, strong=False)
+        return Evidence(f"wordnet: both mainly {of_a[0].name}", score, strong=True)
+    return Evidence(f"wordnet: share the sense {best.name}", score, strong=False)
 
 
 def _dominated(word: str, pos: str) -> bool:
@@ -294,7 +302,7 @@ def _dominated(word: str, pos: str) -> bool:
     return one or (sense_counts(word, pos)[0] > 0 and shares(word, pos)[0] >= _DOMINANT)
 
 
-def _share(word: str, synset: Any, pos: str) -> float:
+def _share(word: str, synset: Sense, pos: str) -> float:
     return shares(word, pos)[senses(word, pos).index(synset)]
 
 

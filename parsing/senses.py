@@ -1,0 +1,81 @@
+"""WordNet's senses read straight from its data files: NLTK's objects are too slow for every word.
+
+The format is that of wndb(5WN): offset, lexicographer file, part of speech, words, pointers, gloss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_FILES = {"n": "data.noun", "v": "data.verb", "a": "data.adj", "s": "data.adj", "r": "data.adv"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sense:
+    """One synset; `name` as NLTK writes it: dog.n.01. Pointers are (part of speech, offset)."""
+
+    name: str
+    lexname: str
+    definition: str
+    hypernyms: tuple[tuple[str, int], ...]
+    instance_of: tuple[tuple[str, int], ...]
+    similar: tuple[tuple[str, int], ...]
+
+
+class Senses:
+    """All senses of one WordNet; each is made once, so the same sense is the same object."""
+
+    def __init__(self, reader: Any) -> None:
+        self._offsets: Mapping[str, Mapping[str, list[int]]] = reader._lemma_pos_offset_map
+        self._lexnames: list[str] = reader._lexnames
+        self._reader = reader
+        self._known: dict[tuple[str, int], Sense] = {}
+
+    def at(self, pos: str, offset: int) -> Sense:
+        """The sense at a byte offset of a part of speech's file."""
+        found = self._known.get((pos, offset))
+        if found is None:
+            found = self._known[pos, offset] = self._read(pos, offset)
+        return found
+
+    def above(self, sense: Sense) -> frozenset[str]:
+        """Names of a sense and all that it is a kind or an instance of."""
+        names, pending = {sense.name}, [*sense.hypernyms, *sense.instance_of]
+        while pending:
+            over = self.at(*pending.pop())
+            if over.name not in names:
+                names.add(over.name)
+                pending += [*over.hypernyms, *over.instance_of]
+        return frozenset(names)
+
+    def _read(self, pos: str, offset: int) -> Sense:
+        text = _file(self._reader, _FILES[pos])
+        line = text[offset : text.index(b"\n", offset)].decode()
+        columns, _, gloss = line.partition("|")
+        field = columns.split()
+        kind, words = field[2], int(field[3], 16)
+        pointers = 5 + 2 * words
+        first = field[4].partition("(")[0]  # adjectives may say where they stand: "galore(ip)"
+        rank = self._offsets[first.lower()]["a" if kind == "s" else kind].index(offset) + 1
+        links: dict[str, list[tuple[str, int]]] = {"@": [], "@i": [], "&": []}
+        for at in range(pointers, pointers + 4 * int(field[pointers - 1]), 4):
+            if field[at] in links:
+                links[field[at]].append((field[at + 2], int(field[at + 1])))
+        return Sense(
+            f"{first.lower()}.{kind}.{rank:02d}",
+            self._lexnames[int(field[1])],
+            gloss.split(";")[0].strip(),
+            tuple(links["@"]),
+            tuple(links["@i"]),
+            tuple(links["&"]),
+        )
+
+
+@cache
+def _file(reader: Any, name: str) -> bytes:
+    with reader.open(name) as file:
+        content: bytes = file.stream.read()
+        return content
