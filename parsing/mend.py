@@ -9,6 +9,9 @@ _ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
 _LIVING = {"noun.person", "noun.animal"}
 _NOMINAL = {"NOUN", "PROPN"}
 _CONTENT = {"NOUN", "PROPN", "VERB", "ADJ", "ADV", "INTJ", "X"}
+_BODILY = {"verb.body", "verb.motion", "verb.consumption", "verb.competition", "verb.perception"}
+LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
+"""Verbs that join a thing with its quality."""
 _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
 _NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
 
@@ -25,7 +28,10 @@ def mend(words: list[Word]) -> None:
         _verb_with_a_compound(word, before)
         _colour_took_the_verb(word)
         _name_took_the_verb(word, before)
+        _noun_read_as_order(word)
+        _activity_read_as_quality(word)
         _participle_before_its_noun(word)
+        _quality_after_link(word, before)
         _participle_read_as_noun(word, before)
         _participle_read_as_object(word)
         _adverb_read_as_noun(word, before)
@@ -48,6 +54,9 @@ def _only_a_noun(word: Word) -> None:
         return
     if tag := _tag_of_noun_only(word.low):
         word.pos, word.tag = "NOUN", tag
+        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
+        if word.dep == "advmod" and before_verb:
+            word.dep = "nsubj"
 
 
 @wordnet.remembered
@@ -103,6 +112,8 @@ def _verb_with_a_compound(word: Word, before: Word | None) -> None:
         return
     if before.head is not word or before.dep not in ("compound", "nmod") or word.kids("nsubj"):
         return
+    if not _more_verb(word):
+        return  # "pajama pants"
     for child in [c for c in word.children if c.i < before.i and c.dep in _OF_NOUNS]:
         child.moved(before, child.dep)
     before.moved(word, "nsubj")
@@ -172,13 +183,54 @@ def _name_took_the_verb(word: Word, before: Word | None) -> None:
 def _participle_before_its_noun(word: Word) -> None:
     """ "a sleeping tiger": read as a kind of tiger; but "running shoes" are shoes."""
     thing = word.head
-    if word.pos not in _NOMINAL or word.dep != "compound" or not word.low.endswith("ing"):
+    inside = word.dep in ("compound", "amod")
+    if word.pos not in _NOMINAL or not inside or not word.low.endswith("ing"):
         return
-    if thing is None or not _living(thing) or wordnet.has(f"{word.low} {thing.low}", "n"):
+    if thing is None or wordnet.has(f"{word.low} {thing.low}", "n"):
         return
     base = wordnet.lemma(word.low, "v", inflected=True)
-    if base != word.low and wordnet.has(base, "v"):
+    if base == word.low or not wordnet.has(base, "v"):
+        return
+    if _living(thing) or (wordnet.has(word.low, "a") and not wordnet.count(word.low, "n")):
         word.pos, word.tag, word.dep = "VERB", "VBG", "amod"
+
+
+def _noun_read_as_order(word: Word) -> None:
+    """ "fire over a black base": at the start of a caption hardly anybody gives an order."""
+    if word.i or word.tag != "VB" or word.kids("dobj", "prt", "nsubj", "xcomp"):
+        return
+    if wordnet.has(word.low, "n") and not _more_verb(word):
+        word.pos, word.tag = "NOUN", "NN"
+
+
+def _activity_read_as_quality(word: Word) -> None:
+    """ "a smiling woman" does something, "a charming woman" does not."""
+    thing = word.head
+    if word.tag != "JJ" or word.dep != "amod" or not word.low.endswith("ing") or thing is None:
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if base != word.low and wordnet.supersense(base, "v") in _BODILY and _living(thing):
+        word.pos, word.tag = "VERB", "VBG"
+
+
+def _quality_after_link(word: Word, before: Word | None) -> None:
+    """ "looking surprised": nobody is looked at."""
+    if before is None or word.tag != "VBN" or before.pos != "VERB":
+        return
+    if wordnet.lemma(before.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
+        return
+    if not wordnet.has(word.low, "a"):
+        return
+    if before.under(word):  # the model took the state for the verb
+        place, dep = word.head, word.dep
+        before.moved(None, dep)
+        for child in list(word.children):
+            child.moved(before, child.dep)
+        before.moved(place, dep)
+    elif word.head is not before:
+        return
+    word.moved(before, "acomp")
+    word.pos, word.tag = "ADJ", "JJ"
 
 
 def _participle_read_as_noun(word: Word, before: Word | None) -> None:

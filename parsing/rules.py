@@ -12,6 +12,7 @@ from parsing.text import CleanText
 from parsing.verbs import (
     action_name,
     agent,
+    base_form,
     is_passive,
     is_state_change,
     is_verb,
@@ -23,6 +24,9 @@ from parsing.words import Word
 
 VERSION = "1"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
+_QUALITIES = {
+    "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
+}  # fmt: skip
 _CAN_DESCRIBE = {"ADJ", "NOUN", "PROPN", "VERB"}
 
 
@@ -120,6 +124,8 @@ class Reader:
         for word in self.words:
             if not is_verb(word) or (word.dep == "amod" and _is_attribute(word)):
                 continue
+            if word.i in self.nouns.owners:
+                continue  # "a sitting room"
             name = action_name(word)
             doers, things = subjects(word, self.nouns), objects(word, self.nouns)
             placed = doers or things
@@ -130,9 +136,12 @@ class Reader:
             if name is not None:
                 ends = product(_names(doers), _names(things))
                 actions += [Action(name, doer, thing, *span) for doer, thing in ends]
-                pairs = product(doers, things)
-                relations += [Relation(name, a.name, b.name, *span) for a, b in pairs if a is not b]
-            relations += self.place_relations(word, name, placed)
+            owns = name is None and base_form(word) == "have"
+            if predicate := "have" if owns else name:
+                pairs = [(a, b) for a, b in product(doers, things) if a is not b]
+                relations += [Relation(predicate, a.name, b.name, *span) for a, b in pairs]
+            # what somebody has somewhere is there: "has a tattoo on her shoulder"
+            relations += self.place_relations(word, name, things if owns else placed)
         return actions, relations
 
     def place_relations(self, word: Word, name: str | None, placed: list[Phrase]) -> list[Relation]:
@@ -141,7 +150,8 @@ class Reader:
         found: list[Relation] = []
         for place in places(word, self.nouns):
             worn = place.words == "in" and not is_passive(word) and _all_worn(place.things)
-            predicate = f"{name} {place.words}" if name and not worn else place.words
+            own = place.words == "with" and any(p.head.kids("poss") for p in place.things)
+            predicate = f"{name} {place.words}" if name and not (worn or own) else place.words
             found += [
                 Relation(predicate, a.name, b.name, *span)
                 for a, b in product(placed, place.things)
@@ -186,7 +196,7 @@ def _names(phrases: list[Phrase]) -> list[str | None]:
 def _is_attribute(word: Word, strict: bool = True) -> bool:
     """Adjectives, and participles before their noun that are adjectives in their own right."""
     low = word.low
-    if word.pos == "ADJ" and wordnet.is_ordinal(low):
+    if word.pos == "ADJ" and (low[0].isdigit() or wordnet.is_ordinal(low)):
         return False
     if low in lexicon.noise("a") or not any(c.isalpha() for c in low):
         return not strict and word.pos == "ADJ"
@@ -200,7 +210,14 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
             return names_colour(word)
         bare = wordnet.is_adjective(low) and not wordnet.has(low, "n")
         return word.dep in ("compound", "nmod", "amod") and (bare or wordnet.is_colour(low))
-    return word.dep == "amod" and word.tag == "VBN" and wordnet.has(low, "a")
+    return word.dep == "amod" and word.tag in ("VBN", "VBG") and _is_quality(word)
+
+
+def _is_quality(word: Word) -> bool:
+    """ "a broken lamp", "a challenging maze", but "a smiling woman" smiles."""
+    if not wordnet.has(word.low, "a"):
+        return False
+    return word.tag == "VBN" or wordnet.supersense(base_form(word), "v") in _QUALITIES
 
 
 def _adjective(word: Word) -> str:

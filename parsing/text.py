@@ -20,6 +20,7 @@ _PLAIN = re.compile(r"(?!.*(?: - |https?://|www\.))[!\"$%'-;=?-_a-~]+(?: [!\"$%'
 # Corpora set spaces around hyphens, and around dashes: "close - up", "a story - this house".
 _SPACED_HYPHEN = r"(?<=\w) - (?=\w)"
 _GLUING = {"all", "co", "high", "long", "low", "mid", "multi", "non", "self", "semi", "t", "well"}
+_GLUED = {"free", "friendly", "like", "looking", "made", "proof", "shaped", "style", "winning"}
 _QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 # Placeholders that web corpora put where a name stood.
 _PLACEHOLDERS = {"<person>": "person"}
@@ -72,7 +73,8 @@ def _one_word(caption: str, start: int, end: int) -> bool:
     right = re.split(r"\W", caption[end : end + 40])[0].lower()
     if any(wordnet.has(word, pos) for word in (f"{left}-{right}", left + right) for pos in "nva"):
         return True
-    return left in _GLUING or (right.endswith("ed") and wordnet.has(right, "a"))
+    describes = right in _GLUED or (right.endswith("ed") and wordnet.has(right, "a"))
+    return left in _GLUING or describes
 
 
 def _joined(characters: list[tuple[str, int, int]]) -> CleanText:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parsing import lexicon, wordnet
+from parsing.mend import LINKING
 from parsing.nouns import Nouns, Phrase, of_what
 from parsing.words import Word
 
 _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
-_LINKING = {"look", "seem", "appear", "feel", "smell", "sound", "taste", "stay", "remain", "turn"}
 _WHEN = {"during", "after", "before", "since", "until", "till"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
@@ -34,13 +34,13 @@ def is_verb(word: Word) -> bool:
 
 def action_name(word: Word) -> str | None:
     """Base form, with its particle where that changes the meaning: "take off", but "sit"."""
-    base = _base(word)
+    base = base_form(word)
     if base in lexicon.noise("v") or not base.replace("-", "").isalpha():
         return None
     state = next((c for c in word.kids("acomp", "oprd") if c.pos == "ADJ"), None)
     if state is not None and is_state_change(word):
         return f"{base} {state.low}"
-    if state is not None and base in _LINKING:
+    if state is not None and base in LINKING:
         return None
     for particle in word.kids("prt"):
         phrasal = f"{base} {particle.low}"
@@ -50,14 +50,15 @@ def action_name(word: Word) -> str | None:
     return base
 
 
-def _base(word: Word) -> str:
+def base_form(word: Word) -> str:
+    """The verb's infinitive."""
     inflected = word.tag not in ("VB", "VBP")
     return wordnet.lemma(word.low, "v", tie=word.model_lemma, inflected=inflected)
 
 
 def is_state_change(word: Word) -> bool:
     """Verb and adjective that WordNet knows as one verb: "fall asleep", "come alive"."""
-    return any(wordnet.has(f"{_base(word)} {c.low}", "v") for c in word.kids("acomp", "oprd"))
+    return any(wordnet.has(f"{base_form(word)} {c.low}", "v") for c in word.kids("acomp", "oprd"))
 
 
 def subjects(word: Word, nouns: Nouns, depth: int = 0) -> list[Phrase]:
