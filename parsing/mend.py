@@ -36,6 +36,7 @@ def mend(words: list[Word]) -> None:
         _participle_read_as_object(word)
         _adverb_read_as_noun(word, before)
         _never_a_noun(word, words)
+        _coordinated_with_a_verb(word, words)
         _adjective_read_as_verb(word)
         _noun_read_as_adjective(word, words)
 
@@ -167,10 +168,11 @@ def _name_took_the_verb(word: Word, before: Word | None) -> None:
     subject = prep.head
     if before.head is not word or before.dep != "compound" or not _singular(before):
         return
-    if subject is None or subject.pos not in _NOMINAL or subject.dep not in ("ROOT", "nsubj"):
+    if subject is None or subject.pos not in _NOMINAL or subject.dep != "ROOT":
         return
     known = wordnet.has(f"{before.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
-    if known or not _living(subject) or not _more_verb(word):
+    lifeless = wordnet.has(subject.low, "n") and not _living(subject)  # "biker" is not listed
+    if known or lifeless or not _more_verb(word):
         return
     for child in [c for c in word.children if c.i < before.i]:
         child.moved(before, child.dep)
@@ -191,7 +193,7 @@ def _participle_before_its_noun(word: Word) -> None:
     base = wordnet.lemma(word.low, "v", inflected=True)
     if base == word.low or not wordnet.has(base, "v"):
         return
-    if _living(thing) or (wordnet.has(word.low, "a") and not wordnet.count(word.low, "n")):
+    if _living(thing) or wordnet.count(word.low, "a") > wordnet.count(word.low, "n"):
         word.pos, word.tag, word.dep = "VERB", "VBG", "amod"
 
 
@@ -288,6 +290,25 @@ def _adverb_read_as_noun(word: Word, before: Word | None) -> None:
     word.moved(before, "advmod")
     before.moved(place, dep)
     word.pos, word.tag = "ADV", "RB"
+
+
+def _coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
+    """ "biking in gloves and a hat": two things, not an activity and a thing.
+
+    Also "wearing a shirt and pants is climbing", where the second thing became a second subject.
+    """
+    verb = word.head
+    if word.pos not in _NOMINAL or verb is None or verb.pos != "VERB" or word.kids("nsubj", "cop"):
+        return
+    second = word.dep == "nsubj" and any(c.i < word.i for c in verb.kids("nsubj"))
+    if not second and not (word.dep == "conj" and word.tag not in ("NNP", "NNPS")):
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    if first < 2 or words[first - 1].low not in ("and", "or"):
+        return
+    partner = words[first - 2]
+    if partner.pos in _NOMINAL and partner.dep in ("dobj", "pobj", "conj"):
+        word.moved(partner, "conj")
 
 
 def _never_a_noun(word: Word, words: list[Word]) -> None:

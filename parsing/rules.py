@@ -27,6 +27,7 @@ _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
 }  # fmt: skip
+_OWN = ("det", "amod", "nummod", "poss")
 _CAN_DESCRIBE = {"ADJ", "NOUN", "PROPN", "VERB"}
 
 
@@ -102,7 +103,9 @@ class Reader:
         if word.dep in ("amod", "acl", "compound", "nmod", "appos"):
             # only its own noun: in "an aerial photo of a field" nothing in the picture is aerial
             phrase = self.nouns.owners.get(head.i)
-            return [phrase] if phrase and word not in phrase.words else []
+            if phrase is None or word in phrase.words:
+                return []
+            return [phrase, *self._bare_partners(phrase.head)]
         if word.dep == "pobj" and head.low == "in":
             return subjects(head, self.nouns)  # "a man in red"
         if word.dep == "dobj":
@@ -113,6 +116,16 @@ class Reader:
             things = [p for c in head.kids("dobj") for p in self.nouns.all_meant(c)]
             return things or subjects(head, self.nouns) or self._there_is(head)
         return []
+
+    def _bare_partners(self, head: Word) -> list[Phrase]:
+        """ "a red shirt and helmet": what follows without a word of its own shares the property."""
+        found = [self.nouns.phrases.get(word.i) for word in head.kids("conj")]
+        return [
+            phrase
+            for phrase in found
+            if phrase and phrase.words[0].i > 0 and not phrase.head.kids(*_OWN)
+            if self.words[phrase.words[0].i - 1].low == "and"
+        ]
 
     def _there_is(self, verb: Word) -> list[Phrase]:
         return [p for c in verb.kids("attr") if (p := self.nouns.meant(c))]
@@ -150,7 +163,7 @@ class Reader:
         found: list[Relation] = []
         for place in places(word, self.nouns):
             worn = place.words == "in" and not is_passive(word) and _all_worn(place.things)
-            own = place.words == "with" and any(p.head.kids("poss") for p in place.things)
+            own = place.words == "with" and _all_own(place.things)
             predicate = f"{name} {place.words}" if name and not (worn or own) else place.words
             found += [
                 Relation(predicate, a.name, b.name, *span)
@@ -187,6 +200,13 @@ class Reader:
 def _all_worn(phrases: list[Phrase]) -> bool:
     """ "a person biking in gloves" is in gloves, whatever he does."""
     return bool(phrases) and all(wordnet.is_worn(phrase.name) for phrase in phrases)
+
+
+def _all_own(phrases: list[Phrase]) -> bool:
+    """ "jumping with its mouth open": it has the mouth whatever it does."""
+    return bool(phrases) and all(
+        phrase.head.kids("poss") and not wordnet.is_living(phrase.name) for phrase in phrases
+    )
 
 
 def _names(phrases: list[Phrase]) -> list[str | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from parsing import lexicon, wordnet
 from parsing.mend import LINKING
-from parsing.nouns import Nouns, Phrase, of_what
+from parsing.nouns import Nouns, Phrase, noun_lemma, of_what
 from parsing.words import Word
 
 _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
@@ -35,6 +35,8 @@ def is_verb(word: Word) -> bool:
 def action_name(word: Word) -> str | None:
     """Base form, with its particle where that changes the meaning: "take off", but "sit"."""
     base = base_form(word)
+    if base == "take" and any(noun_lemma(c) in lexicon.noise("n") for c in word.kids("dobj")):
+        return None  # "taking pictures"
     if base in lexicon.noise("v") or not base.replace("-", "").isalpha():
         return None
     state = next((c for c in word.kids("acomp", "oprd") if c.pos == "ADJ"), None)
@@ -92,6 +94,9 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
         return []
     doer = word.head
     if word.tag == "VBG" and word.dep == "acl":
+        nearest = nouns.phrases.get(word.i - 1)
+        if nearest is not None and wordnet.is_living(nearest.name):
+            return [nearest]  # "a man holding a baby wearing a hat"
         doer = _alive(doer, nouns) or doer
     return nouns.all_meant(doer)
 
@@ -157,7 +162,8 @@ def agent(word: Word, nouns: Nouns) -> list[Phrase]:
 
 def places(word: Word, nouns: Nouns) -> Iterator[Place]:
     """The prepositions that hang on a word and where each leads."""
-    for child in word.kids("prep", "advmod", "prt", "dative"):
+    by = () if is_passive(word) else ("agent",)
+    for child in word.kids("prep", "advmod", "prt", "dative", *by):
         if child.pos == "ADV" and not child.kids("prep"):
             continue
         yield from _follow(child, [], nouns)

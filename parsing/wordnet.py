@@ -197,7 +197,7 @@ def is_colour(word: str) -> bool:
 def is_ordinal(word: str) -> bool:
     """ "first", "tenth": adjectives that count."""
     near = (_senses().at(*link) for sense in senses(word, "a") for link in sense.similar)
-    return any(sense.name == "ordinal.a.01" for sense in near)
+    return any(sense.name == "ordinal.a.02" for sense in near)
 
 
 @remembered
