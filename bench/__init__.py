@@ -18,6 +18,7 @@ BENCHMARKS = {
     "parse": "bench.parse",
     "planted": "bench.planted",
     "rerun": "bench.rerun",
+    "stream": "bench.stream",
 }
 """Name -> module with a function `run`; imported only when asked for."""
 

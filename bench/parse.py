@@ -44,7 +44,7 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
             found = [items_of_published(published.parse(text)) for text in texts]
             rows += _scores("SceneGraphParser", found, wanted)
         tables[f"{half} half, {len(part)} captions"] = rows
-    texts = _captions(data) if data else [label["caption"] for label in labelled]
+    texts = captions_of(data) if data else [label["caption"] for label in labelled]
     tables["one process, one core"] = _speeds(ours, published, config.model, texts)
     return {"tables": tables, "notes": notes}
 
@@ -95,7 +95,8 @@ def _published_parser() -> tuple[Any, list[str]]:
     return sng_parser.Parser("spacy", model=Config().parse.model), []
 
 
-def _captions(data: Path) -> Sentences:
+def captions_of(data: Path) -> Sentences:
+    """Captions of a file with one a line, of a CSV file, or of a folder with captions.csv."""
     path = data / "captions.csv" if data.is_dir() else data
     if not path.exists():
         raise SourceError(f"{path}: no such file; give captions, one a line, or a captions.csv")

@@ -24,6 +24,7 @@ def mend(words: list[Word]) -> None:
         before = words[at - 1] if at else None
         _noun_read_as_exclamation(word)
         _only_a_noun(word)
+        _noun_with_a_subject(word)
         _verb_read_as_noun(word, before)
         _verb_with_a_compound(word, before)
         _colour_took_the_verb(word)
@@ -37,6 +38,7 @@ def mend(words: list[Word]) -> None:
         _adverb_read_as_noun(word, before)
         _never_a_noun(word, words)
         _coordinated_with_a_verb(word, words)
+        _way_read_as_object(word, words)
         _adjective_read_as_verb(word)
         _noun_read_as_adjective(word, words)
 
@@ -68,6 +70,19 @@ def _tag_of_noun_only(low: str) -> str:
     return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"
 
 
+def _noun_with_a_subject(word: Word) -> None:
+    """ "A man in a shirt climbs a rock": only the tag is wrong, the tree knows better."""
+    if word.tag not in ("NNS", "NN") or word.kids("cop", "det", "aux"):
+        return
+    if not any(c.i < word.i for c in word.kids("nsubj")):
+        return
+    if word.tag == "NN" and not word.low.endswith("ing"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if base != word.low and wordnet.has(base, "v"):
+        word.pos, word.tag = "VERB", "VBZ" if word.tag == "NNS" else "VBG"
+
+
 def _singular(word: Word) -> bool:
     return word.pos in _NOMINAL and word.tag in ("NN", "NNP")
 
@@ -75,7 +90,8 @@ def _singular(word: Word) -> bool:
 def _more_verb(word: Word) -> bool:
     """Whether this form is a verb more often than a noun: "runs" is, "toys" is not."""
     as_verb = wordnet.count(wordnet.lemma(word.low, "v"), "v")
-    return as_verb > wordnet.count(wordnet.lemma(word.low, "n", inflected=True), "n")
+    nouns = {word.low, wordnet.lemma(word.low, "n", inflected=True)}  # "pants" is no pant
+    return as_verb > max(wordnet.count(noun, "n") for noun in nouns)
 
 
 def _living(word: Word) -> bool:
@@ -94,7 +110,7 @@ def _verb_read_as_noun(word: Word, before: Word | None) -> None:
     one = any(c.low in _ONE for c in [*word.kids("det"), *before.kids("det")])
     if not ((one and not _singular(word)) or (_living(before) and _more_verb(word))):
         return
-    if before.head is word and before.dep in ("compound", "nsubj", "nmod"):
+    if before.head is word and before.dep in ("compound", "nsubj", "nmod", "amod"):
         for child in [c for c in word.children if c.i < before.i and c.dep != "punct"]:
             child.moved(before, child.dep)
         before.moved(word, "nsubj")
@@ -309,6 +325,19 @@ def _coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
     partner = words[first - 2]
     if partner.pos in _NOMINAL and partner.dep in ("dobj", "pobj", "conj"):
         word.moved(partner, "conj")
+
+
+def _way_read_as_object(word: Word, words: list[Word]) -> None:
+    """ "climbing up a mountain": nobody climbs the mountain up, he climbs, and up it."""
+    verb = word.head
+    if word.dep != "dobj" or verb is None or verb.pos != "VERB":
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    particle = words[first - 1]
+    if particle.dep == "prt" and particle.head is verb and particle.i == verb.i + 1:
+        if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")):
+            particle.dep, particle.pos = "prep", "ADP"
+            word.moved(particle, "pobj")
 
 
 def _never_a_noun(word: Word, words: list[Word]) -> None:

@@ -234,6 +234,8 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
         # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
     # "big fish" is listed, too: as an important person
+    if first.pos == "ADJ" and wordnet.supersense(name, "n") == "noun.body":
+        return True  # "right hand", "hind leg", "human head"
     kinds = {synset.lexname for synset in wordnet.senses(name, "n")}
     human = {"noun.person", "noun.group"}
     person = wordnet.supersense(noun_lemma(head), "n") in human or (bool(kinds) and kinds <= human)

@@ -134,7 +134,7 @@ def _lifeless(word: Word, nouns: Nouns) -> bool:
 
 def objects(word: Word, nouns: Nouns) -> list[Phrase]:
     """To what it is done: the direct object, or what the relative clause describes."""
-    for thing in word.kids("dobj", "obj", "dative"):
+    for thing in word.kids("dobj", "obj", "dative", "pobj"):
         if thing.low in _RELATIVE:
             return _modified(word, nouns)
         return nouns.all_meant(thing)

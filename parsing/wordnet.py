@@ -214,6 +214,12 @@ def is_social(name: str) -> bool:
 
 
 @remembered
+def is_travel(verb: str) -> bool:
+    """Ways of getting somewhere, by the likely senses: climb, ride, jog; not lift or push."""
+    return any("travel.v.01" in above(synset) for synset in senses(verb, "v")[:2])
+
+
+@remembered
 def is_unit(word: str) -> bool:
     """Miles, inches and gallons, by the dominant sense."""
     return any("unit_of_measurement.n.01" in above(synset) for synset in senses(word, "n")[:1])
