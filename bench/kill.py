@@ -36,7 +36,9 @@ def _one(seed: int, out: Path) -> dict[str, Any]:
     started = time.perf_counter()
     subprocess.run(_command(calm, seed), check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
-    chance, stages, finished, different = random.Random(seed), [], 0, set()
+    chance, finished = random.Random(seed), 0
+    stages: list[str] = []
+    different: set[str] = set()
     while len(stages) < KILLS:
         process = subprocess.Popen(_command(disturbed, seed), stdout=subprocess.DEVNULL)
         try:

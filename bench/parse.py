@@ -10,11 +10,12 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from parsing import wordnet
 from parsing.registry import make_parser
@@ -124,7 +125,7 @@ def _speeds(ours: Any, published: Any, model: str, texts: Sentences) -> list[dic
     unique = list(dict.fromkeys(texts))
     warm, timed = unique[:WARM_UP], unique[WARM_UP:] or unique
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    with _one_thread():
+    with threadpool_limits(1):
         for name, contestant in contestants.items():
             contestant(warm if name.startswith("tagwright") else warm[:200])
         for start in range(0, min(len(timed), CUT * CUTS), CUT):
@@ -144,11 +145,3 @@ def _speeds(ours: Any, published: Any, model: str, texts: Sentences) -> list[dic
         }
         for name, taken in seconds.items()
     ]  # fmt: skip
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield

@@ -334,10 +334,11 @@ def _way_read_as_object(word: Word, words: list[Word]) -> None:
         return
     first = min([word.i, *(c.i for c in word.children)])
     particle = words[first - 1]
-    if particle.dep == "prt" and particle.head is verb and particle.i == verb.i + 1:
-        if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")):
-            particle.dep, particle.pos = "prep", "ADP"
-            word.moved(particle, "pobj")
+    if particle.dep != "prt" or particle.head is not verb or particle.i != verb.i + 1:
+        return
+    if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")):
+        particle.dep, particle.pos = "prep", "ADP"
+        word.moved(particle, "pobj")
 
 
 def _never_a_noun(word: Word, words: list[Word]) -> None:

@@ -83,8 +83,9 @@ def _load(model: str) -> tuple[Any, Callable[[Any], str]]:
     import spacy
 
     nlp = spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
-    known_tags = nlp.has_pipe("tagger") and POS_OF_TAG.keys() & set(nlp.get_pipe("tagger").labels)
-    if known_tags and len(known_tags) > len(POS_OF_TAG) / 2 and nlp.has_pipe("attribute_ruler"):
+    tagger: Any = nlp.get_pipe("tagger") if nlp.has_pipe("tagger") else None
+    penn = tagger is not None and {"NN", "VBZ", "JJ"} <= set(tagger.labels)
+    if penn and nlp.has_pipe("attribute_ruler"):
         nlp.disable_pipe("attribute_ruler")
     lemmatizer = dict(nlp.components).get("lemmatizer")
     if lemmatizer is None or not hasattr(lemmatizer, "lemmatize"):
