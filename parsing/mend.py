@@ -30,6 +30,7 @@ def mend(words: list[Word]) -> None:
         _colour_took_the_verb(word)
         _name_took_the_verb(word, before)
         _noun_read_as_order(word)
+        _noun_read_as_past(word)
         _activity_read_as_quality(word)
         _participle_before_its_noun(word)
         _quality_after_link(word, before)
@@ -218,6 +219,14 @@ def _noun_read_as_order(word: Word) -> None:
     if word.i or word.tag != "VB" or word.kids("dobj", "prt", "nsubj", "xcomp"):
         return
     if wordnet.has(word.low, "n") and not _more_verb(word):
+        word.pos, word.tag = "NOUN", "NN"
+
+
+def _noun_read_as_past(word: Word) -> None:
+    """ "a grill, a stove": the past of "stave", to the tagger."""
+    if word.tag not in ("VBD", "VBN") or word.kids("nsubj", "nsubjpass", "dobj", "prep", "aux"):
+        return
+    if wordnet.count(word.low, "n") > 2 * wordnet.count(wordnet.lemma(word.low, "v"), "v"):
         word.pos, word.tag = "NOUN", "NN"
 
 

@@ -29,6 +29,8 @@ def is_verb(word: Word) -> bool:
     """A verb with a meaning of its own: no auxiliary, no "be"; a negated one names nothing."""
     if word.pos not in ("VERB", "AUX") or word.dep in ("aux", "auxpass"):
         return False
+    if word.dep == "amod" and not wordnet.has(base_form(word), "v"):
+        return False  # "bare chested"
     return word.pos == "VERB" and not word.kids("neg")
 
 
@@ -126,7 +128,12 @@ def _lifeless(word: Word, nouns: Nouns) -> bool:
     phrase = nouns.meant(word)
     if phrase is None or word.pos not in ("NOUN", "PROPN"):
         return True
-    found = wordnet.senses(phrase.name, "n") or wordnet.senses(phrase.name.split(" ")[-1], "n")
+    last = phrase.name.split(" ")[-1]
+    found = (
+        wordnet.senses(phrase.name, "n")
+        or wordnet.senses(last, "n")
+        or wordnet.senses(wordnet.lemma(last, "n", inflected=True), "n")  # "headphones"
+    )
     if not found or "conveyance.n.03" in wordnet.above(found[0]):
         return False
     return found[0].lexname in _LIFELESS

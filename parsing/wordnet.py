@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from parsing.lexicon import DATA, lemma_exceptions, lines
 from parsing.senses import Sense, Senses
 
 _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
+_DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
@@ -153,6 +155,9 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
 
 def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
     """A word WordNet lacks: "wakeboarding" is wake + boarding."""
+    doubled = _DOUBLED.fullmatch(form)
+    if pos == "v" and doubled and has(doubled[1], "v"):
+        return (doubled[1],)  # "gutted"
     first, hyphen, last = form.rpartition("-")
     if hyphen and first and last:
         return (f"{first}-{lemma(last, pos)}",)
