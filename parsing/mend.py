@@ -224,7 +224,7 @@ def _noun_read_as_order(word: Word) -> None:
 
 def _noun_read_as_past(word: Word) -> None:
     """ "a grill, a stove": the past of "stave", to the tagger."""
-    if word.tag not in ("VBD", "VBN") or word.kids("nsubj", "nsubjpass", "dobj", "prep", "aux"):
+    if word.tag not in ("VB", "VBD", "VBN") or word.kids("nsubj", "nsubjpass", "dobj", "aux"):
         return
     if wordnet.count(word.low, "n") > 2 * wordnet.count(wordnet.lemma(word.low, "v"), "v"):
         word.pos, word.tag = "NOUN", "NN"
@@ -360,7 +360,7 @@ def _never_a_noun(word: Word, words: list[Word]) -> None:
             word.pos, word.tag = "ADV", "RB"
     elif (
         word.dep in ("dobj", "npadvmod", "attr")
-        and wordnet.has(word.low, "r")
+        and (wordnet.has(word.low, "r") or wordnet.has(word.low, "a"))
         and not wordnet.has(wordnet.lemma(word.low, "n", inflected=True), "n")
     ):
         word.pos, word.tag = "ADV", "RB"

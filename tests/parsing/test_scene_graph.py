@@ -100,6 +100,12 @@ def test_long_caption_is_cut_with_a_note(parser: Parser) -> None:
     assert graph.to_dict()["note"] == graph.note
 
 
+@pytest.mark.parametrize("text", ["dog " * 25_000, "x" * 100_000, "- " * 50_000, "(" * 100_000])
+def test_a_hundred_thousand_characters(parser: Parser, text: str) -> None:
+    graph = _read(parser, text)
+    assert graph.caption == text and graph.note is not None
+
+
 def test_graph_is_json(parser: Parser) -> None:
     content = _read(parser, "a cat on a mat").to_dict()
     assert list(content) == ["caption", "objects", "attributes", "actions", "relations"]
@@ -115,7 +121,8 @@ def test_mentions_are_unique(parser: Parser) -> None:
 
 _VOCABULARY = (
     "a the no two dog dogs man running run runs red in of on 's - and not without is photo "
-    "group t-shirt who that & &amp; <b> , . ( 🐶 PARIS it there"
+    "group t-shirt who that & &amp; <b> , . ( 🐶 PARIS it there "
+    "שלום مرحبا \u202e \x07 looking dressed standing jumps climbs pants up swings #tag - #"
 )
 _WORDS = st.sampled_from(_VOCABULARY.split())
 _TEXTS = st.one_of(
