@@ -53,9 +53,9 @@ class SpacyParser:
         with _no_collector(), self._nlp.memory_zone():
             docs = self._nlp.pipe((c.text for c in cleaned), batch_size=self.batch_size)
             for text, readable, doc in zip(new, cleaned, docs, strict=True):
-                found[text] = graph = self._graph(text, readable, doc)
+                found[text] = fresh = self._graph(text, readable, doc)
                 if len(text) <= MAX_CHARACTERS:
-                    self._seen[text] = graph
+                    self._seen[text] = fresh
         while len(self._seen) > REMEMBERED:
             del self._seen[next(iter(self._seen))]  # the oldest first
         return [graph for text in texts if (graph := found[text])]
