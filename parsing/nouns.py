@@ -123,7 +123,12 @@ def _names_something(word: Word) -> bool:
     if word.pos == "PROPN" and not _common(word):
         return False
     inside = word.dep in ("compound", "nmod") and word.head is not None
-    return not (inside and word.head is not None and _inside_name(word, word.head))
+    if not inside or word.head is None or not _inside_name(word, word.head):
+        return True
+    # "a beach photo" shows a beach
+    return noun_lemma(word.head) in lexicon.noise("n") and not wordnet.has(
+        f"{word.low} {word.head.low}", "n"
+    )
 
 
 def _inside_name(word: Word, head: Word) -> bool:

@@ -106,6 +106,8 @@ class Reader:
             if phrase is None or word in phrase.words:
                 return []
             return [phrase, *self._bare_partners(phrase.head)]
+        if word.pos == "ADJ" and (phrase := self._held_so(word)):
+            return [phrase]
         if word.dep == "pobj" and head.low == "in":
             return subjects(head, self.nouns)  # "a man in red"
         if word.dep == "dobj":
@@ -116,6 +118,18 @@ class Reader:
             things = [p for c in head.kids("dobj") for p in self.nouns.all_meant(c)]
             return things or subjects(head, self.nouns) or self._there_is(head)
         return []
+
+    def _held_so(self, word: Word) -> Phrase | None:
+        """ "with its mouth open": the adjective after what somebody has."""
+        phrase = self.nouns.phrases.get(word.i - 1)
+        if phrase is None or phrase.head.dep not in ("pobj", "nsubj"):
+            return None
+        return phrase if any(w.low == "with" for w in self._left(phrase)) else None
+
+    def _left(self, phrase: Phrase) -> list[Word]:
+        """The word before a phrase and its own modifiers."""
+        own = [phrase.words[0].i, *(c.i for c in phrase.head.children if c.i < phrase.head.i)]
+        return self.words[max(0, min(own) - 1) : min(own)]
 
     def _bare_partners(self, head: Word) -> list[Phrase]:
         """ "a red shirt and helmet": what follows without a word of its own shares the property."""
@@ -141,7 +155,7 @@ class Reader:
                 continue  # "a sitting room"
             name = action_name(word)
             doers, things = subjects(word, self.nouns), objects(word, self.nouns)
-            placed = doers or things
+            placed = doers
             if is_passive(word):
                 placed = things = things or doers
                 doers = agent(word, self.nouns)
@@ -234,10 +248,10 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
 
 
 def _is_quality(word: Word) -> bool:
-    """ "a broken lamp", "a challenging maze", but "a smiling woman" smiles."""
-    if not wordnet.has(word.low, "a"):
-        return False
-    return word.tag == "VBN" or wordnet.supersense(base_form(word), "v") in _QUALITIES
+    """ "a stenciled wall", "a challenging maze", but "a smiling woman" smiles."""
+    if word.tag == "VBN":
+        return True
+    return wordnet.has(word.low, "a") and wordnet.supersense(base_form(word), "v") in _QUALITIES
 
 
 def _adjective(word: Word) -> str:
