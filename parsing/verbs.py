@@ -97,7 +97,8 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
     doer = word.head
     if word.tag == "VBG" and word.dep == "acl":
         nearest = nouns.phrases.get(word.i - 1)
-        if nearest is not None and wordnet.is_living(nearest.name):
+        own = nearest is not None and all(nearest.head is not one for one in doer.conjuncts())
+        if nearest is not None and own and wordnet.is_living(nearest.name):
             return [nearest]  # "a man holding a baby wearing a hat"
         doer = _alive(doer, nouns) or doer
     return nouns.all_meant(doer)
@@ -113,7 +114,7 @@ def _alive(noun: Word, nouns: Nouns) -> Word | None:
     word: Word | None = noun
     for _ in range(4):
         if word is None or not _lifeless(word, nouns):
-            return word
+            return _driver(word, nouns) or word
         over = word.head
         if over is not None and over.dep in ("prep", "agent"):
             over = over.head
@@ -122,6 +123,13 @@ def _alive(noun: Word, nouns: Nouns) -> Word | None:
             over = found[0].head if found else None
         word = over
     return None
+
+
+def _driver(vehicle: Word | None, nouns: Nouns) -> Word | None:
+    """ "a boy on a bike jumping": who is on it, not what he is on."""
+    prep = vehicle.head if vehicle is not None and vehicle.dep == "pobj" else None
+    phrase = nouns.meant(prep.head) if prep is not None and prep.low in ("in", "on") else None
+    return prep.head if prep and phrase and wordnet.is_living(phrase.name) else None
 
 
 def _lifeless(word: Word, nouns: Nouns) -> bool:
