@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parsing import lexicon, wordnet
-from parsing.mend import LINKING
+from parsing.mend_others import LINKING
 from parsing.nouns import Nouns, Phrase, noun_lemma, of_what
 from parsing.words import Word
 
@@ -39,7 +39,7 @@ def action_name(word: Word) -> str | None:
     base = base_form(word)
     if base == "take" and any(noun_lemma(c) in lexicon.noise("n") for c in word.kids("dobj")):
         return None  # "taking pictures"
-    if base in lexicon.noise("v") or not base.replace("-", "").isalpha():
+    if len(base) < 2 or base in lexicon.noise("v") or not base.replace("-", "").isalpha():
         return None
     state = next((c for c in word.kids("acomp", "oprd") if c.pos == "ADJ"), None)
     if state is not None and is_state_change(word):

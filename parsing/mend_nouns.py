@@ -1,0 +1,218 @@
+"""Mends words that are tagged as nouns: verbs, participles and adverbs among them."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+from parsing.mend_tree import NOMINAL, first_of, living, more_verb, singular, take_over
+from parsing.words import Word
+
+_ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
+_NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
+
+
+def noun_with_a_subject(word: Word, words: list[Word]) -> None:
+    """ "A man in a shirt climbs a rock": only the tag is wrong, the tree knows better."""
+    if word.tag not in ("NNS", "NN") or word.kids("cop", "det", "aux"):
+        return
+    if not any(c.i < word.i for c in word.kids("nsubj")):
+        return
+    if word.tag == "NN" and not word.low.endswith("ing"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if base != word.low and wordnet.has(base, "v"):
+        word.pos, word.tag = "VERB", "VBZ" if word.tag == "NNS" else "VBG"
+
+
+def verb_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "A dog runs." is read as one compound noun, "two dogs tug" as two nouns side by side."""
+    before = words[word.i - 1] if word.i else None
+    if before is None or word.pos not in NOMINAL or before.pos not in NOMINAL:
+        return
+    if not wordnet.has(wordnet.lemma(word.low, "v"), "v") or before.dep == "poss":
+        return
+    alone = singular(before) and not _coordinated(before, word)
+    if alone == singular(word) and word.tag != "NNP":
+        return  # "dog runs" and "dogs run" agree, "dog run" and "dogs runs" do not
+    one = any(c.low in _ONE for c in [*word.kids("det"), *before.kids("det")])
+    if not ((one and not singular(word)) or (living(before) and more_verb(word))):
+        return
+    if before.head is word and before.dep in ("compound", "nsubj", "nmod", "amod"):
+        for child in [c for c in word.children if c.i < before.i and c.dep != "punct"]:
+            child.moved(before, child.dep)
+        before.moved(word, "nsubj")
+    elif first_of(before).head is word and first_of(before).dep == "nsubj":
+        pass  # only the tag is wrong
+    elif word.head is before:
+        take_over(word, before)
+    else:
+        return
+    word.pos, word.tag = "VERB", "VBZ"
+
+
+def _coordinated(before: Word, word: Word) -> bool:
+    """ "a small dog and a large dog play": two singulars are a plural."""
+    first = word.head if word.dep == "conj" else first_of(before)
+    return first is not None and any(c.low == "and" for c in first.kids("cc"))
+
+
+def colour_took_the_verb(word: Word, words: list[Word]) -> None:
+    """ "A man in red lays on": "red lays" is read as what the man is in."""
+    prep = word.head
+    if word.tag != "NNS" or word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
+        return
+    left = [c for c in word.children if c.i < word.i]
+    subject = prep.head
+    if subject is None or subject.pos not in NOMINAL or not more_verb(word):
+        return
+    if len(left) != 1 or left[0].i != word.i - 1 or not wordnet.is_colour(left[0].low):
+        return
+    word.moved(None, "ROOT")
+    take_over(word, subject)
+    left[0].moved(prep, "pobj")
+    word.pos, word.tag = "VERB", "VBZ"
+
+
+def name_took_the_verb(word: Word, words: list[Word]) -> None:
+    """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
+    before = words[word.i - 1] if word.i else None
+    prep = word.head
+    if before is None or word.tag != "NNS" or word.dep != "pobj" or prep is None:
+        return
+    subject = prep.head
+    if before.head is not word or before.dep != "compound" or not singular(before):
+        return
+    if subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
+        return
+    known = wordnet.has(f"{before.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
+    lifeless = wordnet.has(subject.low, "n") and not living(subject)  # "biker" is not listed
+    if known or lifeless or not more_verb(word):
+        return
+    for child in [c for c in word.children if c.i < before.i]:
+        child.moved(before, child.dep)
+    word.moved(None, "ROOT")
+    take_over(word, subject)
+    before.moved(prep, "pobj")
+    word.pos, word.tag = "VERB", "VBZ"
+
+
+def participle_before_its_noun(word: Word, words: list[Word]) -> None:
+    """ "a sleeping tiger": read as a kind of tiger; but "running shoes" are shoes."""
+    thing = word.head
+    inside = word.dep in ("compound", "amod")
+    if word.pos not in NOMINAL or not inside or not word.low.endswith("ing"):
+        return
+    if thing is None or wordnet.has(f"{word.low} {thing.low}", "n"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if base == word.low or not wordnet.has(base, "v"):
+        return
+    if living(thing) or wordnet.count(word.low, "a") > wordnet.count(word.low, "n"):
+        word.pos, word.tag, word.dep = "VERB", "VBG", "amod"
+
+
+def participle_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "a red dress kneeling": a compound noun that no dictionary has, ending in a participle."""
+    before = words[word.i - 1] if word.i else None
+    if before is None or word.pos not in NOMINAL or not word.low.endswith("ing"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if before.pos not in NOMINAL or base == word.low or not wordnet.has(base, "v"):
+        return
+    known = wordnet.has(f"{before.low} {word.low}", "n")
+    # "a helmet climbing a rock": what follows shows that it is a verb
+    goes_on = word.kids("prt", "npadvmod", "advmod", "dobj")
+    if known or (wordnet.supersense(word.low, "n") in _NOT_DOING and not goes_on):
+        return
+    direct = before.head is word and before.dep in ("compound", "nmod", "nsubj", "amod")
+    # "small and large dog playing": the noun hides among the adjectives
+    if not direct and not (before.dep == "conj" and before.under(word)):
+        return
+    place, dep = word.head, word.dep
+    before.moved(None, dep)
+    for child in [c for c in word.children if c.i < before.i]:
+        child.moved(before, child.dep)
+    word.moved(before, "acl")
+    before.moved(place, dep)
+    word.pos, word.tag = "VERB", "VBG"
+    for child in word.kids("npadvmod"):
+        child.dep = "dobj"
+
+
+def participle_read_as_object(word: Word, words: list[Word]) -> None:
+    """ "is wearing purple and jogging": the second verb is read as a second thing worn."""
+    thing = word.head
+    if word.dep != "conj" or word.pos != "NOUN" or not word.low.endswith("ing") or thing is None:
+        return
+    verb = thing.head if thing.dep == "dobj" else thing
+    if verb is None or verb.tag != "VBG" or verb.pos != "VERB" or word.kids("det", "amod"):
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    acts = wordnet.supersense(word.low, "n") not in _NOT_DOING
+    if acts and base != word.low and wordnet.has(base, "v") and not word.kids("compound"):
+        word.moved(verb, "conj")
+        word.pos, word.tag = "VERB", "VBG"
+
+
+def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "play basketball indoors": a word that is never a noun gives its place to the one before."""
+    before = words[word.i - 1] if word.i else None
+    if before is None or word.pos != "NOUN" or before.pos not in NOMINAL:
+        return
+    if before.head is not word or before.dep != "compound" or not wordnet.has(word.low, "r"):
+        return
+    if wordnet.has(wordnet.lemma(word.low, "n"), "n"):
+        return
+    place, dep = word.head, word.dep
+    before.moved(None, dep)
+    word.moved(before, "advmod")
+    before.moved(place, dep)
+    word.pos, word.tag = "ADV", "RB"
+
+
+def never_a_noun(word: Word, words: list[Word]) -> None:
+    """ "smiling underwater", "upside down": nouns to the tagger only."""
+    if word.pos not in NOMINAL or word.kids("det", "amod", "poss", "compound"):
+        return
+    follows = words[word.i + 1].low if word.i + 1 < len(words) else ""
+    if follows and any(wordnet.has(f"{word.low} {follows}", pos) for pos in "ra"):
+        if not wordnet.has(f"{word.low} {follows}", "n") and not wordnet.count(word.low, "n"):
+            word.pos, word.tag = "ADV", "RB"
+    elif (
+        word.dep in ("dobj", "npadvmod", "attr")
+        and (wordnet.has(word.low, "r") or wordnet.has(word.low, "a"))
+        and not wordnet.has(wordnet.lemma(word.low, "n", inflected=True), "n")
+    ):
+        word.pos, word.tag = "ADV", "RB"
+
+
+def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
+    """ "biking in gloves and a hat": two things, not an activity and a thing.
+
+    Also "wearing a shirt and pants is climbing", where the second thing became a second subject.
+    """
+    verb = word.head
+    if word.pos not in NOMINAL or verb is None or verb.pos != "VERB" or word.kids("nsubj", "cop"):
+        return
+    second = word.dep == "nsubj" and any(c.i < word.i for c in verb.kids("nsubj"))
+    if not second and not (word.dep == "conj" and word.tag not in ("NNP", "NNPS")):
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    if first < 2 or words[first - 1].low not in ("and", "or"):
+        return
+    partner = words[first - 2]
+    if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj", "conj"):
+        word.moved(partner, "conj")
+
+
+def way_read_as_object(word: Word, words: list[Word]) -> None:
+    """ "climbing up a mountain": nobody climbs the mountain up, he climbs, and up it."""
+    verb = word.head
+    if word.dep != "dobj" or verb is None or verb.pos != "VERB":
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    particle = words[first - 1]
+    if particle.dep != "prt" or particle.head is not verb or particle.i != verb.i + 1:
+        return
+    if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")):
+        particle.dep, particle.pos = "prep", "ADP"
+        word.moved(particle, "pobj")

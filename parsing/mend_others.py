@@ -1,0 +1,132 @@
+"""Mends words that are tagged as verbs, adjectives, adverbs or exclamations."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+from parsing.mend_tree import NOMINAL, living, more_verb
+from parsing.words import Word
+
+_BODILY = {"verb.body", "verb.motion", "verb.consumption", "verb.competition", "verb.perception"}
+LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
+"""Verbs that join a thing with its quality."""
+_OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
+
+
+def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
+    """ "Boy in camouflage", as if someone cried "boy"."""
+    if word.pos in ("INTJ", "X") and living(word):
+        word.pos, word.tag = "NOUN", "NN"
+        if word.dep == "intj" and word.head and word.head.pos == "VERB":
+            word.dep = "nsubj"
+
+
+def only_a_noun(word: Word, words: list[Word]) -> None:
+    """ "Geese, mice": tagged as anything, but no dictionary has it as anything else."""
+    if word.pos not in ("ADJ", "VERB", "ADV", "INTJ") or not word.text.isalpha():
+        return
+    if tag := _tag_of_noun_only(word.low):
+        word.pos, word.tag = "NOUN", tag
+        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
+        if word.dep == "advmod" and before_verb:
+            word.dep = "nsubj"
+
+
+@wordnet.remembered
+def _tag_of_noun_only(low: str) -> str:
+    if any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
+        return ""
+    base = wordnet.lemma(low, "n", inflected=True)
+    return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"
+
+
+def verb_with_a_compound(word: Word, words: list[Word]) -> None:
+    """ "A dog rolls on": the tag is right, but the dog hangs on it as part of a name."""
+    before = words[word.i - 1] if word.i else None
+    if before is None or word.pos != "VERB" or before.pos not in NOMINAL:
+        return
+    if before.head is not word or before.dep not in ("compound", "nmod") or word.kids("nsubj"):
+        return
+    if not more_verb(word):
+        return  # "pajama pants"
+    for child in [c for c in word.children if c.i < before.i and c.dep in _OF_NOUNS]:
+        child.moved(before, child.dep)
+    before.moved(word, "nsubj")
+
+
+def noun_read_as_order(word: Word, words: list[Word]) -> None:
+    """ "fire over a black base": at the start of a caption hardly anybody gives an order."""
+    if word.i or word.tag != "VB" or word.kids("dobj", "prt", "nsubj", "xcomp"):
+        return
+    if wordnet.has(word.low, "n") and not more_verb(word):
+        word.pos, word.tag = "NOUN", "NN"
+
+
+def noun_read_as_past(word: Word, words: list[Word]) -> None:
+    """ "a grill, a stove": the past of "stave", to the tagger."""
+    if word.tag not in ("VB", "VBD", "VBN") or word.kids("nsubj", "nsubjpass", "dobj", "aux"):
+        return
+    if wordnet.count(word.low, "n") > 2 * wordnet.count(wordnet.lemma(word.low, "v"), "v"):
+        word.pos, word.tag = "NOUN", "NN"
+
+
+def activity_read_as_quality(word: Word, words: list[Word]) -> None:
+    """ "a smiling woman" does something, "a charming woman" does not."""
+    thing = word.head
+    if word.tag != "JJ" or word.dep != "amod" or not word.low.endswith("ing") or thing is None:
+        return
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    if base != word.low and wordnet.supersense(base, "v") in _BODILY and living(thing):
+        word.pos, word.tag = "VERB", "VBG"
+
+
+def quality_after_link(word: Word, words: list[Word]) -> None:
+    """ "looking surprised": nobody is looked at."""
+    before = words[word.i - 1] if word.i else None
+    if before is None or word.tag != "VBN" or before.pos != "VERB":
+        return
+    if wordnet.lemma(before.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
+        return
+    if not wordnet.has(word.low, "a"):
+        return
+    if before.under(word):  # the model took the state for the verb
+        place, dep = word.head, word.dep
+        before.moved(None, dep)
+        for child in list(word.children):
+            child.moved(before, child.dep)
+        before.moved(place, dep)
+    elif word.head is not before:
+        return
+    word.moved(before, "acomp")
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
+    """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
+    if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):
+        return
+    thing = next((c for c in word.kids("dobj", "obj") if c.i == word.i + 1), None)
+    subjects = word.kids("nsubj", "nsubjpass")
+    if thing is None or thing.kids("det") or len(subjects) > 1:
+        return
+    if not all(s.pos == "ADJ" and s.i < word.i for s in subjects):
+        return
+    if not subjects and not (word.dep == "ROOT" and word.i == 0 and word.tag == "VBN"):
+        return
+    place, dep = word.head, word.dep
+    thing.moved(None, dep)
+    for child in list(word.children):
+        child.moved(thing, "amod" if child in subjects else child.dep)
+    word.moved(thing, "amod")
+    thing.moved(place, dep)
+    word.tag = "VBN"
+
+
+def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
+    """ "a brown couch": a determiner hangs only on nouns, whatever the tag says."""
+    if word.pos not in ("VERB", "ADJ") or not word.kids("det"):
+        return
+    follows = words[word.i + 1] if word.i + 1 < len(words) else None
+    if follows is not None and (follows.pos in NOMINAL or follows.pos == "ADJ"):
+        return
+    if wordnet.has(wordnet.lemma(word.low, "n"), "n") and not word.kids("nsubj", "aux"):
+        word.pos, word.tag = "NOUN", "NN"

@@ -1,0 +1,41 @@
+"""What the mending rules ask of words, and how they move them in the tree."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+from parsing.words import Word
+
+NOMINAL = {"NOUN", "PROPN"}
+_LIVING = {"noun.person", "noun.animal"}
+
+
+def singular(word: Word) -> bool:
+    return word.pos in NOMINAL and word.tag in ("NN", "NNP")
+
+
+def more_verb(word: Word) -> bool:
+    """Whether this form is a verb more often than a noun: "runs" is, "toys" is not."""
+    as_verb = wordnet.count(wordnet.lemma(word.low, "v"), "v")
+    nouns = {word.low, wordnet.lemma(word.low, "n", inflected=True)}  # "pants" is no pant
+    return as_verb > max(wordnet.count(noun, "n") for noun in nouns)
+
+
+def living(word: Word) -> bool:
+    return wordnet.supersense(wordnet.lemma(word.low, "n", inflected=True), "n") in _LIVING
+
+
+def first_of(word: Word) -> Word:
+    """The first of what is coordinated."""
+    while word.dep == "conj" and word.head is not None:
+        word = word.head
+    return word
+
+
+def take_over(verb: Word, subject: Word) -> None:
+    """The verb takes its subject's place in the tree, and what follows it."""
+    place, dep = subject.head, subject.dep
+    verb.moved(None, dep)
+    for child in [c for c in subject.children if c.i > verb.i]:
+        child.moved(verb, child.dep)
+    subject.moved(verb, "nsubj")
+    verb.moved(place, dep)
