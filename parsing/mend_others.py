@@ -130,3 +130,13 @@ def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
         return
     if wordnet.has(wordnet.lemma(word.low, "n"), "n") and not word.kids("nsubj", "aux"):
         word.pos, word.tag = "NOUN", "NN"
+
+
+def name_read_as_state(word: Word, words: list[Word]) -> None:
+    """ "a dog sled team": nothing has been sled."""
+    before = words[word.i - 1] if word.i else None
+    if word.tag != "VBN" or word.dep != "amod" or before is None or before.head is not word:
+        return
+    if wordnet.has(f"{before.low} {word.low}", "n"):
+        word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
+        before.dep = "compound"

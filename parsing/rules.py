@@ -70,8 +70,9 @@ class Reader:
                 continue
             if self.is_shade(word):
                 continue
-            shade = self.before(word)
-            first = shade if shade and self.is_shade(shade) else word
+            first = self.before(word)
+            if first is None or not (self.is_shade(first) or _says_with_what(first, word)):
+                first = word
             name = _adjective(word) if first is word else f"{first.low} {_adjective(word)}"
             found += [
                 Attribute(name, phrase.name, *self.text.span(first.start, word.end))
@@ -157,7 +158,8 @@ class Reader:
             doers, things = subjects(word, self.nouns), objects(word, self.nouns)
             placed = doers
             if is_passive(word):
-                placed = things = things or doers
+                placed = doers or things
+                things = things or doers
                 doers = agent(word, self.nouns)
             span = self.text.span(word.start, word.end)
             if name is not None:
@@ -178,7 +180,10 @@ class Reader:
         for place in places(word, self.nouns):
             worn = place.words == "in" and not is_passive(word) and _all_worn(place.things)
             own = place.words == "with" and _all_own(place.things)
-            predicate = f"{name} {place.words}" if name and not (worn or own) else place.words
+            said = name if name and not (worn or own) else ""
+            if said.endswith(f" {place.words.split(' ')[0]}"):
+                said = said.rsplit(" ", 1)[0]  # "pushes up, up towards"
+            predicate = f"{said} {place.words}".strip()
             found += [
                 Relation(predicate, a.name, b.name, *span)
                 for a, b in product(placed, place.things)
@@ -245,6 +250,11 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         bare = wordnet.is_adjective(low) and not wordnet.has(low, "n")
         return word.dep in ("compound", "nmod", "amod") and (bare or wordnet.is_colour(low))
     return word.dep == "amod" and word.tag in ("VBN", "VBG") and _is_quality(word)
+
+
+def _says_with_what(first: Word, word: Word) -> bool:
+    """ "a snow covered mountain": covered with snow, not covered and snow."""
+    return word.tag == "VBN" and word.dep == "amod" and first.head is word and first.pos == "NOUN"
 
 
 def _is_quality(word: Word) -> bool:

@@ -162,9 +162,12 @@ def objects(word: Word, nouns: Nouns) -> list[Phrase]:
 
 def is_passive(word: Word) -> bool:
     """ "are parked", and the bare participle after its noun: "bus parked on the street"."""
-    return bool(word.kids("auxpass", "nsubjpass")) or (
-        word.tag == "VBN" and word.dep in ("acl", "amod") and not word.kids("aux")
-    )
+    if word.kids("auxpass", "nsubjpass"):
+        return True
+    if word.tag != "VBN" or word.dep not in ("acl", "amod") or word.kids("aux"):
+        return False
+    # "three children run by the water": nobody is run
+    return not (word.low == base_form(word) and wordnet.is_travel(word.low))
 
 
 def agent(word: Word, nouns: Nouns) -> list[Phrase]:

@@ -92,7 +92,11 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("Child dressed in blue is smiling underwater .", "child", "blue", "dress, smile"),
     ("A dog jumps to catch the purple Frisbee .", "dog, frisbee", "purple", "jump, catch"),
     ("grill , stove in the kitchen .", "grill, stove, kitchen", "", ""),
+    ("A dog sled team and their driver .", "dog sled team, driver", "", ""),
     # qualities, not activities or counts
+    ("people climbing a snow covered mountain", "person, snow, mountain", "snow covered", "climb"),
+    ("a stenciled wall", "wall", "stenciled", ""),
+    ("A dog is jumping with its mouth open .", "dog, mouth", "open", "jump"),
     ("a challenging maze", "maze", "challenging", ""),
     ("the tenth planet and the 75th anniversary", "planet, anniversary", "", ""),
     ("a man in a light blue shirt", "man, shirt", "light blue", ""),

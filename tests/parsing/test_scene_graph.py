@@ -46,6 +46,16 @@ def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actio
         ("a person's hand", ("person", "have", "hand")),
         ("a clock is on a desk", ("clock", "on", "desk")),
         ("a boy in a t-shirt riding a wave", ("boy", "ride", "wave")),
+        ("a boy on a bike jumping over a box", ("boy", "jump over", "box")),
+        ("a hiker is climbing up a snowy mountain", ("hiker", "climb up", "mountain")),
+        ("A person biking down a city street in gloves and a warm hat .", ("person", "in", "hat")),
+        ("The dog is in snow , and has a stick in its mouth .", ("stick", "in", "mouth")),
+        ("The dog is in snow , and has a stick in its mouth .", ("dog", "have", "stick")),
+        ("A closeup of a man holding a baby wearing a blue shirt .", ("baby", "wear", "shirt")),
+        ("a dog jumps with its mouth open", ("dog", "with", "mouth")),
+        ("three children run by the water", ("child", "run by", "water")),
+        ("a cake is cut by a woman", ("woman", "cut", "cake")),
+        ("a player is being handed a towel on the field", ("player", "hand on", "field")),
     ],
 )
 def test_relations(parser: Parser, caption: str, relation: tuple[str, str, str]) -> None:
