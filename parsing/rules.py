@@ -22,7 +22,7 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "1"
+VERSION = "2"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
