@@ -111,7 +111,7 @@ def _speeds(ours: Any, published: Any, model: str, texts: Sentences) -> list[dic
     """Captions per second, the median of the cuts; costs are of the same cut."""
     import spacy
 
-    nlp = spacy.load(model, exclude=["ner", "lemmatizer"])
+    nlp = spacy.load(model, exclude=["ner", "lemmatizer", "attribute_ruler"])
     whole = spacy.load(model, exclude=["ner"])
     contestants: dict[str, Callable[[Sentences], object]] = {
         "spaCy, our components": lambda part: list(nlp.pipe(part, batch_size=256)),
