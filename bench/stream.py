@@ -6,6 +6,7 @@ for a word of another, so that hardly any is a duplicate.
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -39,13 +40,15 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
         source.close()
 
     threading.Thread(target=feed, daemon=True).start()
-    rows, started = [], time.perf_counter()
+    rows, count, started = [], 0, time.perf_counter()
     for count, _ in enumerate(process.stdout, 1):
         if count % (CAPTIONS // SAMPLES) == 0:
             seconds = time.perf_counter() - started
             rows.append({"lines": count, "seconds": seconds, "MiB": _resident(process.pid)})
-    if process.wait() or not rows or rows[-1]["lines"] != CAPTIONS:
-        raise SourceError(f"bench stream: the parser stopped with status {process.returncode}")
+    if process.wait() or count != CAPTIONS:
+        raise SourceError(
+            f"bench stream: {count} lines for {CAPTIONS} captions, status {process.returncode}"
+        )
     return {"tables": {"tagwright parse, all its processes": rows}}
 
 
@@ -60,4 +63,4 @@ def _resident(pid: int) -> float:
     """Resident memory of a process and its children in MiB, from /proc."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     pages = [int(Path(f"/proc/{p}/statm").read_text().split()[1]) for p in [pid, *children]]
-    return sum(pages) * 4096 / 2**20
+    return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20

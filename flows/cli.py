@@ -241,7 +241,7 @@ def parse(
     from pipeline.config import load_config
 
     settings = load_config(config, set or []).parse
-    processes = workers or len(os.sched_getaffinity(0))
+    processes = workers or os.cpu_count() or 1
     for lines in json_lines(caption_lines(file), settings.parser, settings.model, processes):
         print("\n".join(lines), flush=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,7 @@ class Tagger(nn.Module):
         readout_dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.shape = {
+        self.shape: dict[str, Any] = {
             "channels": channels, "hidden": hidden, "layers": layers, "heads": heads,
             "dropout": dropout, "readout_dropout": readout_dropout,
         }  # fmt: skip

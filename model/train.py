@@ -174,7 +174,7 @@ def _copy(init: Tagger, queries: Floats, config: TrainConfig) -> Tagger:
     if not np.array_equal(init.queries.numpy(), queries):
         raise ModelError("fine-tuning needs the label list of the model it starts from, in order")
     shape = init.shape | {"dropout": config.dropout, "readout_dropout": config.readout_dropout}
-    tagger = Tagger(queries=init.queries.clone(), **shape)  # type: ignore[arg-type]
+    tagger = Tagger(queries=init.queries.clone(), **shape)
     tagger.load_state_dict(init.state_dict())
     return tagger
 

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, first_of, living, more_verb, singular, take_over
+from parsing.mend_tree import (
+    NOMINAL,
+    after,
+    before,
+    first_of,
+    infinitive,
+    living,
+    more_verb,
+    singular,
+    take_over,
+)
 from parsing.words import Word
 
 _ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
@@ -18,32 +28,31 @@ def noun_with_a_subject(word: Word, words: list[Word]) -> None:
         return
     if word.tag == "NN" and not word.low.endswith("ing"):
         return
-    base = wordnet.lemma(word.low, "v", inflected=True)
-    if base != word.low and wordnet.has(base, "v"):
+    if infinitive(word):
         word.pos, word.tag = "VERB", "VBZ" if word.tag == "NNS" else "VBG"
 
 
 def verb_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "A dog runs." is read as one compound noun, "two dogs tug" as two nouns side by side."""
-    before = words[word.i - 1] if word.i else None
-    if before is None or word.pos not in NOMINAL or before.pos not in NOMINAL:
+    left = before(word, words)
+    if left is None or word.pos not in NOMINAL or left.pos not in NOMINAL:
         return
-    if not wordnet.has(wordnet.lemma(word.low, "v"), "v") or before.dep == "poss":
+    if not wordnet.has(wordnet.lemma(word.low, "v"), "v") or left.dep == "poss":
         return
-    alone = singular(before) and not _coordinated(before, word)
+    alone = singular(left) and not _coordinated(left, word)
     if alone == singular(word) and word.tag != "NNP":
         return  # "dog runs" and "dogs run" agree, "dog run" and "dogs runs" do not
-    one = any(c.low in _ONE for c in [*word.kids("det"), *before.kids("det")])
-    if not ((one and not singular(word)) or (living(before) and more_verb(word))):
+    one = any(c.low in _ONE for c in [*word.kids("det"), *left.kids("det")])
+    if not ((one and not singular(word)) or (living(left) and more_verb(word))):
         return
-    if before.head is word and before.dep in ("compound", "nsubj", "nmod", "amod"):
-        for child in [c for c in word.children if c.i < before.i and c.dep != "punct"]:
-            child.moved(before, child.dep)
-        before.moved(word, "nsubj")
-    elif first_of(before).head is word and first_of(before).dep == "nsubj":
+    if left.head is word and left.dep in ("compound", "nsubj", "nmod", "amod"):
+        for child in [c for c in word.children if c.i < left.i and c.dep != "punct"]:
+            child.moved(left, child.dep)
+        left.moved(word, "nsubj")
+    elif first_of(left).head is word and first_of(left).dep == "nsubj":
         pass  # only the tag is wrong
-    elif word.head is before:
-        take_over(word, before)
+    elif word.head is left:
+        take_over(word, left)
     else:
         return
     word.pos, word.tag = "VERB", "VBZ"
@@ -74,24 +83,24 @@ def colour_took_the_verb(word: Word, words: list[Word]) -> None:
 
 def name_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
-    before = words[word.i - 1] if word.i else None
+    left = before(word, words)
     prep = word.head
-    if before is None or word.tag != "NNS" or word.dep != "pobj" or prep is None:
+    if left is None or word.tag != "NNS" or word.dep != "pobj" or prep is None:
         return
     subject = prep.head
-    if before.head is not word or before.dep != "compound" or not singular(before):
+    if left.head is not word or left.dep != "compound" or not singular(left):
         return
     if subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
         return
-    known = wordnet.has(f"{before.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
+    known = wordnet.has(f"{left.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
     lifeless = wordnet.has(subject.low, "n") and not living(subject)  # "biker" is not listed
     if known or lifeless or not more_verb(word):
         return
-    for child in [c for c in word.children if c.i < before.i]:
-        child.moved(before, child.dep)
+    for child in [c for c in word.children if c.i < left.i]:
+        child.moved(left, child.dep)
     word.moved(None, "ROOT")
     take_over(word, subject)
-    before.moved(prep, "pobj")
+    left.moved(prep, "pobj")
     word.pos, word.tag = "VERB", "VBZ"
 
 
@@ -103,8 +112,7 @@ def participle_before_its_noun(word: Word, words: list[Word]) -> None:
         return
     if thing is None or wordnet.has(f"{word.low} {thing.low}", "n"):
         return
-    base = wordnet.lemma(word.low, "v", inflected=True)
-    if base == word.low or not wordnet.has(base, "v"):
+    if not infinitive(word):
         return
     if living(thing) or wordnet.count(word.low, "a") > wordnet.count(word.low, "n"):
         word.pos, word.tag, word.dep = "VERB", "VBG", "amod"
@@ -112,27 +120,26 @@ def participle_before_its_noun(word: Word, words: list[Word]) -> None:
 
 def participle_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "a red dress kneeling": a compound noun that no dictionary has, ending in a participle."""
-    before = words[word.i - 1] if word.i else None
-    if before is None or word.pos not in NOMINAL or not word.low.endswith("ing"):
+    left = before(word, words)
+    if left is None or word.pos not in NOMINAL or not word.low.endswith("ing"):
         return
-    base = wordnet.lemma(word.low, "v", inflected=True)
-    if before.pos not in NOMINAL or base == word.low or not wordnet.has(base, "v"):
+    if left.pos not in NOMINAL or not infinitive(word):
         return
-    known = wordnet.has(f"{before.low} {word.low}", "n")
+    known = wordnet.has(f"{left.low} {word.low}", "n")
     # "a helmet climbing a rock": what follows shows that it is a verb
     goes_on = word.kids("prt", "npadvmod", "advmod", "dobj")
     if known or (wordnet.supersense(word.low, "n") in _NOT_DOING and not goes_on):
         return
-    direct = before.head is word and before.dep in ("compound", "nmod", "nsubj", "amod")
+    direct = left.head is word and left.dep in ("compound", "nmod", "nsubj", "amod")
     # "small and large dog playing": the noun hides among the adjectives
-    if not direct and not (before.dep == "conj" and before.under(word)):
+    if not direct and not (left.dep == "conj" and left.under(word)):
         return
     place, dep = word.head, word.dep
-    before.moved(None, dep)
-    for child in [c for c in word.children if c.i < before.i]:
-        child.moved(before, child.dep)
-    word.moved(before, "acl")
-    before.moved(place, dep)
+    left.moved(None, dep)
+    for child in [c for c in word.children if c.i < left.i]:
+        child.moved(left, child.dep)
+    word.moved(left, "acl")
+    left.moved(place, dep)
     word.pos, word.tag = "VERB", "VBG"
     for child in word.kids("npadvmod"):
         child.dep = "dobj"
@@ -146,26 +153,25 @@ def participle_read_as_object(word: Word, words: list[Word]) -> None:
     verb = thing.head if thing.dep == "dobj" else thing
     if verb is None or verb.tag != "VBG" or verb.pos != "VERB" or word.kids("det", "amod"):
         return
-    base = wordnet.lemma(word.low, "v", inflected=True)
     acts = wordnet.supersense(word.low, "n") not in _NOT_DOING
-    if acts and base != word.low and wordnet.has(base, "v") and not word.kids("compound"):
+    if acts and infinitive(word) and not word.kids("compound"):
         word.moved(verb, "conj")
         word.pos, word.tag = "VERB", "VBG"
 
 
 def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "play basketball indoors": a word that is never a noun gives its place to the one before."""
-    before = words[word.i - 1] if word.i else None
-    if before is None or word.pos != "NOUN" or before.pos not in NOMINAL:
+    left = before(word, words)
+    if left is None or word.pos != "NOUN" or left.pos not in NOMINAL:
         return
-    if before.head is not word or before.dep != "compound" or not wordnet.has(word.low, "r"):
+    if left.head is not word or left.dep != "compound" or not wordnet.has(word.low, "r"):
         return
     if wordnet.has(wordnet.lemma(word.low, "n"), "n"):
         return
     place, dep = word.head, word.dep
-    before.moved(None, dep)
-    word.moved(before, "advmod")
-    before.moved(place, dep)
+    left.moved(None, dep)
+    word.moved(left, "advmod")
+    left.moved(place, dep)
     word.pos, word.tag = "ADV", "RB"
 
 
@@ -173,9 +179,10 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
     """ "smiling underwater", "upside down": nouns to the tagger only."""
     if word.pos not in NOMINAL or word.kids("det", "amod", "poss", "compound"):
         return
-    follows = words[word.i + 1].low if word.i + 1 < len(words) else ""
-    if follows and any(wordnet.has(f"{word.low} {follows}", pos) for pos in "ra"):
-        if not wordnet.has(f"{word.low} {follows}", "n") and not wordnet.count(word.low, "n"):
+    follows = after(word, words)
+    both = f"{word.low} {follows.low}" if follows else ""
+    if both and any(wordnet.has(both, pos) for pos in "ra"):
+        if not wordnet.has(both, "n") and not wordnet.count(word.low, "n"):
             word.pos, word.tag = "ADV", "RB"
     elif (
         word.dep in ("dobj", "npadvmod", "attr")

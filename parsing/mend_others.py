@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, living, more_verb
+from parsing.mend_tree import NOMINAL, after, before, infinitive, living, more_verb
 from parsing.words import Word
 
 _BODILY = {"verb.body", "verb.motion", "verb.consumption", "verb.competition", "verb.perception"}
@@ -41,16 +41,16 @@ def _tag_of_noun_only(low: str) -> str:
 
 def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     """ "A dog rolls on": the tag is right, but the dog hangs on it as part of a name."""
-    before = words[word.i - 1] if word.i else None
-    if before is None or word.pos != "VERB" or before.pos not in NOMINAL:
+    left = before(word, words)
+    if left is None or word.pos != "VERB" or left.pos not in NOMINAL:
         return
-    if before.head is not word or before.dep not in ("compound", "nmod") or word.kids("nsubj"):
+    if left.head is not word or left.dep not in ("compound", "nmod") or word.kids("nsubj"):
         return
     if not more_verb(word):
         return  # "pajama pants"
-    for child in [c for c in word.children if c.i < before.i and c.dep in _OF_NOUNS]:
-        child.moved(before, child.dep)
-    before.moved(word, "nsubj")
+    for child in [c for c in word.children if c.i < left.i and c.dep in _OF_NOUNS]:
+        child.moved(left, child.dep)
+    left.moved(word, "nsubj")
 
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
@@ -74,29 +74,29 @@ def activity_read_as_quality(word: Word, words: list[Word]) -> None:
     thing = word.head
     if word.tag != "JJ" or word.dep != "amod" or not word.low.endswith("ing") or thing is None:
         return
-    base = wordnet.lemma(word.low, "v", inflected=True)
-    if base != word.low and wordnet.supersense(base, "v") in _BODILY and living(thing):
+    base = infinitive(word)
+    if base and wordnet.supersense(base, "v") in _BODILY and living(thing):
         word.pos, word.tag = "VERB", "VBG"
 
 
 def quality_after_link(word: Word, words: list[Word]) -> None:
     """ "looking surprised": nobody is looked at."""
-    before = words[word.i - 1] if word.i else None
-    if before is None or word.tag != "VBN" or before.pos != "VERB":
+    left = before(word, words)
+    if left is None or word.tag != "VBN" or left.pos != "VERB":
         return
-    if wordnet.lemma(before.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
+    if wordnet.lemma(left.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
         return
     if not wordnet.has(word.low, "a"):
         return
-    if before.under(word):  # the model took the state for the verb
+    if left.under(word):  # the model took the state for the verb
         place, dep = word.head, word.dep
-        before.moved(None, dep)
+        left.moved(None, dep)
         for child in list(word.children):
-            child.moved(before, child.dep)
-        before.moved(place, dep)
-    elif word.head is not before:
+            child.moved(left, child.dep)
+        left.moved(place, dep)
+    elif word.head is not left:
         return
-    word.moved(before, "acomp")
+    word.moved(left, "acomp")
     word.pos, word.tag = "ADJ", "JJ"
 
 
@@ -125,7 +125,7 @@ def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
     """ "a brown couch": a determiner hangs only on nouns, whatever the tag says."""
     if word.pos not in ("VERB", "ADJ") or not word.kids("det"):
         return
-    follows = words[word.i + 1] if word.i + 1 < len(words) else None
+    follows = after(word, words)
     if follows is not None and (follows.pos in NOMINAL or follows.pos == "ADJ"):
         return
     if wordnet.has(wordnet.lemma(word.low, "n"), "n") and not word.kids("nsubj", "aux"):
@@ -134,9 +134,9 @@ def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
 
 def name_read_as_state(word: Word, words: list[Word]) -> None:
     """ "a dog sled team": nothing has been sled."""
-    before = words[word.i - 1] if word.i else None
-    if word.tag != "VBN" or word.dep != "amod" or before is None or before.head is not word:
+    left = before(word, words)
+    if word.tag != "VBN" or word.dep != "amod" or left is None or left.head is not word:
         return
-    if wordnet.has(f"{before.low} {word.low}", "n"):
+    if wordnet.has(f"{left.low} {word.low}", "n"):
         word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
-        before.dep = "compound"
+        left.dep = "compound"

@@ -6,7 +6,6 @@ from parsing import wordnet
 from parsing.words import Word
 
 NOMINAL = {"NOUN", "PROPN"}
-_LIVING = {"noun.person", "noun.animal"}
 
 
 def singular(word: Word) -> bool:
@@ -21,7 +20,8 @@ def more_verb(word: Word) -> bool:
 
 
 def living(word: Word) -> bool:
-    return wordnet.supersense(wordnet.lemma(word.low, "n", inflected=True), "n") in _LIVING
+    """A person or an animal."""
+    return wordnet.is_living(wordnet.lemma(word.low, "n", inflected=True))
 
 
 def first_of(word: Word) -> Word:
@@ -39,3 +39,19 @@ def take_over(verb: Word, subject: Word) -> None:
         child.moved(verb, child.dep)
     subject.moved(verb, "nsubj")
     verb.moved(place, dep)
+
+
+def before(word: Word, words: list[Word]) -> Word | None:
+    """The word to the left."""
+    return words[word.i - 1] if word.i else None
+
+
+def after(word: Word, words: list[Word]) -> Word | None:
+    """The word to the right."""
+    return words[word.i + 1] if word.i + 1 < len(words) else None
+
+
+def infinitive(word: Word) -> str | None:
+    """The verb that this word may be an inflected form of, whatever its tag."""
+    base = wordnet.lemma(word.low, "v", inflected=True)
+    return base if base != word.low and wordnet.has(base, "v") else None

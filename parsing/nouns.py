@@ -21,7 +21,6 @@ class Phrase:
     head: Word
     words: list[Word]
     name: str
-    modifiers: list[Word] = field(default_factory=list)
 
     @property
     def start(self) -> int:
@@ -122,8 +121,7 @@ def _names_something(word: Word) -> bool:
         return False
     if word.pos == "PROPN" and not _common(word):
         return False
-    inside = word.dep in ("compound", "nmod") and word.head is not None
-    if not inside or word.head is None or not _inside_name(word, word.head):
+    if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):
         return True
     # "a beach photo" shows a beach
     return noun_lemma(word.head) in lexicon.noise("n") and not wordnet.has(
@@ -185,21 +183,19 @@ def _looks_like_a_thing(head: Word) -> bool:
 
 
 def _phrase(head: Word, words: list[Word]) -> Phrase:
-    """The longest name ending at this head, and the modifiers left over."""
+    """The longest name ending at this head."""
     before = _left_of(head, words)
     known = _known_start(head, before)
     plain = _compound_start(before)
     size = max(known, min(plain, _COMPOUND - 1))
     inside = before[len(before) - size :] if size else []
-    loose = [w for w in before if w not in inside]
     base = noun_lemma(head)
     noisy = base in lexicon.noise("n") and not known
     if noisy and plain and base in lexicon.quantities() and of_what(head) is None:
         noisy = False  # "a swing set" is a thing, though "a set of swings" is swings
     if noisy:  # "sunset background" shows a sunset: the noise word steps aside
-        inside, loose = [], before
-    name = _joined([*inside, head])
-    return Phrase(head, [*inside, head], name, [w for w in loose if w.dep != "punct"])
+        inside = []
+    return Phrase(head, [*inside, head], _joined([*inside, head]))
 
 
 def _left_of(head: Word, words: list[Word]) -> list[Word]:
@@ -238,9 +234,9 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     if wordnet.is_colour(first.low):
         # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
-    # "big fish" is listed, too: as an important person
     if first.pos == "ADJ" and wordnet.supersense(name, "n") == "noun.body":
         return True  # "right hand", "hind leg", "human head"
+    # "big fish" is listed, too: as an important person
     kinds = {synset.lexname for synset in wordnet.senses(name, "n")}
     human = {"noun.person", "noun.group"}
     person = wordnet.supersense(noun_lemma(head), "n") in human or (bool(kinds) and kinds <= human)

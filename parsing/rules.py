@@ -7,6 +7,7 @@ from itertools import product
 from parsing import lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
+from parsing.mend_tree import after, before
 from parsing.nouns import Nouns, Phrase, find_nouns, names_colour
 from parsing.text import CleanText
 from parsing.verbs import (
@@ -70,7 +71,7 @@ class Reader:
                 continue
             if self.is_shade(word):
                 continue
-            first = self.before(word)
+            first = before(word, self.words)
             if first is None or not (self.is_shade(first) or _says_with_what(first, word)):
                 first = word
             name = _adjective(word) if first is word else f"{first.low} {_adjective(word)}"
@@ -80,13 +81,9 @@ class Reader:
             ]
         return found
 
-    def before(self, word: Word) -> Word | None:
-        """The word to the left."""
-        return self.words[word.i - 1] if word.i else None
-
     def is_shade(self, word: Word) -> bool:
         """ "light" in "light blue": one property, not two."""
-        follows = self.words[word.i + 1] if word.i + 1 < len(self.words) else None
+        follows = after(word, self.words)
         return (
             word.low in _SHADES
             and follows is not None

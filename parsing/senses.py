@@ -15,7 +15,10 @@ _FILES = {"n": "data.noun", "v": "data.verb", "a": "data.adj", "s": "data.adj", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sense:
-    """One synset; `name` as NLTK writes it: dog.n.01. Pointers are (part of speech, offset)."""
+    """One synset; `name` as NLTK writes it: dog.n.01; `definition` without what follows a ";".
+
+    Pointers are (part of speech, offset).
+    """
 
     name: str
     lexname: str
@@ -36,9 +39,10 @@ class Senses:
 
     def at(self, pos: str, offset: int) -> Sense:
         """The sense at a byte offset of a part of speech's file."""
-        found = self._known.get((pos, offset))
+        key = (_FILES[pos], offset)  # "a" and "s" (satellite adjectives) share a file
+        found = self._known.get(key)
         if found is None:
-            found = self._known[pos, offset] = self._read(pos, offset)
+            found = self._known[key] = self._read(*key)
         return found
 
     def above(self, sense: Sense) -> frozenset[str]:
@@ -51,15 +55,15 @@ class Senses:
                 pending += [*over.hypernyms, *over.instance_of]
         return frozenset(names)
 
-    def _read(self, pos: str, offset: int) -> Sense:
-        text = _file(self._reader, _FILES[pos])
+    def _read(self, name: str, offset: int) -> Sense:
+        text = _file(self._reader, name)
         line = text[offset : text.index(b"\n", offset)].decode()
         columns, _, gloss = line.partition("|")
         field = columns.split()
         kind, words = field[2], int(field[3], 16)
         pointers = 5 + 2 * words
         first = field[4].partition("(")[0]  # adjectives may say where they stand: "galore(ip)"
-        rank = self._offsets[first.lower()]["a" if kind == "s" else kind].index(offset) + 1
+        rank = self._offsets[first.lower()][kind].index(offset) + 1
         links: dict[str, list[tuple[str, int]]] = {"@": [], "@i": [], "&": []}
         for at in range(pointers, pointers + 4 * int(field[pointers - 1]), 4):
             if field[at] in links:
@@ -67,7 +71,7 @@ class Senses:
         return Sense(
             f"{first.lower()}.{kind}.{rank:02d}",
             self._lexnames[int(field[1])],
-            gloss.split(";")[0].strip(),
+            gloss.partition(";")[0].strip(),
             tuple(links["@"]),
             tuple(links["@i"]),
             tuple(links["&"]),

@@ -21,8 +21,8 @@ def json_lines(
 ) -> Iterator[list[str]]:
     """One line of JSON per caption, batch by batch, in order, whatever the number of workers."""
     coming = iter(batches)
-    first = list(islice(coming, FEW))
-    if workers == 1 or len(first) < FEW:
+    first = list(islice(coming, FEW)) if workers > 1 else []
+    if len(first) < FEW:
         for batch in chain(first, coming):
             yield _lines(parser, model, batch)
         return

@@ -14,7 +14,6 @@ MAX_CHARACTERS = 2000
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _URL = re.compile(r"(?:https?://|www\.)\S+")
-# "#" is a number's placeholder or the sign of a hashtag, whose word counts.
 # Most captions need nothing done: single spaces between printable ASCII, no markup, no address.
 _PLAIN = re.compile(r"(?!.*(?: - |https?://|www\.))[!\"$%'-;=?-_a-~]+(?: [!\"$%'-;=?-_a-~]+)*")
 # Corpora set spaces around hyphens, and around dashes: "close - up", "a story - this house".
@@ -24,6 +23,7 @@ _GLUED = {"free", "friendly", "like", "looking", "made", "proof", "shaped", "sty
 _QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 # Placeholders that web corpora put where a name stood.
 _PLACEHOLDERS = {"<person>": "person"}
+# "#" (mark) is a number's placeholder or the sign of a hashtag, whose word counts.
 _PIECES = re.compile(
     f"(?P<mark>#+)|(?P<hyphen>{_SPACED_HYPHEN})|(?P<markup>{_MARKUP.pattern})"
     f"|(?P<url>{_URL.pattern})|{_ENTITY.pattern}"

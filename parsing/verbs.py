@@ -22,7 +22,6 @@ class Place:
 
     words: str
     things: list[Phrase]
-    negated: bool = False
 
 
 def is_verb(word: Word) -> bool:

@@ -16,11 +16,8 @@ POS_OF_TAG = {
     "JJ": "ADJ", "JJR": "ADJ", "JJS": "ADJ", "AFX": "ADJ",
     "RB": "ADV", "RBR": "ADV", "RBS": "ADV",
     "MD": "AUX", "UH": "INTJ", "FW": "X", "XX": "X",
-    "CC": "CCONJ", "CD": "NUM", "DT": "DET", "PDT": "DET", "IN": "ADP", "RP": "ADP",
-    "TO": "PART", "POS": "PART", "EX": "PRON", "PRP": "PRON", "PRP$": "PRON",
-    "WDT": "PRON", "WP": "PRON", "WP$": "PRON", "WRB": "SCONJ",
 }  # fmt: skip
-"""Penn Treebank tags; what is missing is punctuation."""
+"""Penn Treebank tags; the rules do not look at what is missing."""
 _BE = {"be", "is", "are", "am", "was", "were", "been", "being", "'s", "'re", "'m"}
 _AUXILIARY = {"aux", "auxpass"}
 _SOMEONE = {
@@ -111,7 +108,7 @@ def read_doc(doc: Any, lemmatize: Callable[[Any], str]) -> list[Word]:
 
 
 def _part_of_speech(low: str, tag: str, dep: str) -> str:
-    part = POS_OF_TAG.get(tag, "PUNCT")
+    part = POS_OF_TAG.get(tag, "")
     if part == "VERB" and (dep in _AUXILIARY or low in _BE):
         return "AUX"
     if part == "NOUN" and low in _SOMEONE:

@@ -10,57 +10,27 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.config import Config
-from pipeline.errors import ImbalanceError, PlanError
+from pipeline.errors import PlanError
 from pipeline.fingerprint import digest, digest_keys
 from pipeline.plan import CYCLE, check_plan
 from pipeline.reporting import Quiet, Reporter
-from pipeline.stage import Batch, Context, Counts, Result, Stage, Unit
+from pipeline.stage import Stage, Unit
+from pipeline.work import Job, Staged, execute, in_pool, work_id
 from storage.crash import crash_point
 from storage.lake import Lake
 from storage.schemas import TABLES
 
 POOL_FROM = 4
 """Groups from which a pool of processes is worth its start."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A group of units of one stage: everything a worker needs, small enough to send."""
-
-    lake: Path
-    config: Config
-    cycle: int
-    stage: str
-    fingerprint: str
-    units: tuple[Unit, ...]
-
-    @property
-    def works(self) -> dict[str, str]:
-        """The `work_id` of each unit."""
-        return {u.id: work_id(self.stage, u, self.fingerprint) for u in self.units}
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What a worker hands to the committer: files that are not visible yet, and what is in them."""
-
-    job: Job
-    files: dict[str, list[Path]]
-    counts: dict[str, Counts]
-    artifact: str | None
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -71,11 +41,6 @@ class StageSummary:
     units: int
     ran: int
     seconds: float
-
-
-def work_id(stage: str, unit: Unit, fingerprint: str) -> str:
-    """The ledger key (stage, unit with its digest, fingerprint) as one id."""
-    return digest([stage, unit.id, unit.digest, fingerprint])
 
 
 class Runner:
@@ -197,7 +162,7 @@ class Runner:
                 yield execute(job, self.lake, self.reporter)
             return
         with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
-            yield from _bounded(pool, jobs, 2 * self.workers)
+            yield from in_pool(pool, jobs, 2 * self.workers)
 
     def _commit(self, staged: Staged) -> None:
         job, works = staged.job, staged.job.works
@@ -334,90 +299,3 @@ def stage_names(first: str | None = None, until: str | None = None) -> list[str]
             raise PlanError(f"unknown stage {name!r}; choose from: {', '.join(names)}")
     start = names.index(first) if first else 0
     return names[start : names.index(until) + 1 if until else None]
-
-
-# ---- in a worker ---------------------------------------------------------------------------------
-
-
-def _bounded(pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int) -> Iterator[Staged]:
-    """Results as they come, with few jobs submitted ahead, so that memory stays bounded."""
-    waiting = iter(jobs)
-    running: set[Future[Staged]] = set()
-    while True:
-        for job in waiting:
-            running.add(pool.submit(_execute_in_pool, job))
-            if len(running) >= in_flight:
-                break
-        if not running:
-            return
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
-            yield future.result()
-
-
-@lru_cache(maxsize=1)
-def _worker_lake(path: Path) -> Lake:
-    return Lake.open(path, read_only=True)
-
-
-@lru_cache(maxsize=2)
-def _worker_stage(
-    lake: Path, config: Config, cycle: int, name: str, fingerprint: str
-) -> tuple[Stage, list[Any]]:
-    """A stage and whether its `setup` ran: built once per worker and fingerprint."""
-    return CYCLE[name](config, cycle), []
-
-
-def _execute_in_pool(job: Job) -> Staged:
-    return execute(job, _worker_lake(job.lake), Quiet())
-
-
-def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
-    """Run one job: read its inputs, run the stage, write Parquet files that are not visible yet.
-
-    Raises:
-        ImbalanceError: the stage's output does not account for its input.
-    """
-    started = time.perf_counter()
-    stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
-    context = Context(job.lake, job.config, job.cycle, lake.query, reporter.progress)
-    if not ready:
-        stage.setup(context)
-        ready.append(True)
-    parameters = {"units": [unit.id for unit in job.units]}
-    inputs = {
-        name: lake.query(sql, parameters if "$units" in sql else None)
-        for name, sql in stage.inputs.items()
-    }
-    crash_point(f"{job.stage}:read")
-    result = stage.run(Batch(tuple(parameters["units"]), inputs), context)
-    _check_balance(job, result)
-    files = _write(job, lake, result)
-    crash_point(f"{job.stage}:staged")
-    return Staged(job, files, result.counts, result.artifact, time.perf_counter() - started)
-
-
-def _check_balance(job: Job, result: Result) -> None:
-    for unit in job.units:
-        counts = result.counts[unit.id]
-        if counts.balance:
-            raise ImbalanceError(
-                f"{job.stage} of {unit.id}: {counts.n_in} in, but {counts.kept} kept + "
-                f"{counts.dropped} dropped + {counts.rejected} rejected; nothing was written"
-            )
-
-
-def _write(job: Job, lake: Lake, result: Result) -> dict[str, list[Path]]:
-    works, files = job.works, {}
-    name = digest([job.stage, sorted(works.values())])
-    for table, rows in result.rows.items():
-        if rows.num_rows == 0:
-            continue
-        units = rows.column("unit").to_pylist() if "unit" in rows.schema.names else None
-        ids = [works[u] for u in units] if units else [works[job.units[0].id]] * rows.num_rows
-        rows = rows.append_column("work_id", pa.array(ids, pa.string()))
-        if "shard_id" in TABLES[table].schema.names and "shard_id" not in rows.schema.names:
-            shard = pa.array([job.units[0].id] * rows.num_rows, pa.string())
-            rows = rows.append_column("shard_id", shard)
-        files[table] = [lake.stage_file(table, name, rows)]
-    return files

@@ -29,7 +29,9 @@ PAGES = [
 ]
 DOCS = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 LAKE = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+GROUP = typer.main.get_command(app)
+assert isinstance(GROUP, typer.main.TyperGroup)
+COMMANDS = GROUP.commands
 TREE = README.split("## Where things are", 1)[1].split("```")[1]
 QUERIES = re.findall(r'^tagwright sql "(.+)"$', LAKE, re.MULTILINE)
 

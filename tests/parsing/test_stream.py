@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import islice
 
 from parsing.scene_graph import REMEMBERED, SpacyParser
@@ -21,7 +22,7 @@ def test_one_line_each_in_order_whatever_the_workers() -> None:
 def test_a_stream_is_not_read_to_its_end_first() -> None:
     taken = []
 
-    def endless():  # type: ignore[no-untyped-def]
+    def endless() -> Iterator[list[str]]:
         while True:
             taken.append(1)
             yield ["a cat"]

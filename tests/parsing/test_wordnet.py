@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import pytest
 
 from parsing import wordnet
@@ -69,3 +72,20 @@ def test_evidence_is_strong_only_for_dominant_senses() -> None:
 def test_lexnames_are_the_45() -> None:
     assert len(lexnames().splitlines()) == 45
     assert "05\tnoun.animal\t1" in lexnames()
+
+
+def test_senses_are_those_of_nltk() -> None:
+    reader = wordnet.reader()
+    for word in random.Random(0).sample(sorted(reader._lemma_pos_offset_map), 400):
+        for pos in "nvar":
+            found = {sense.name: sense for sense in wordnet.senses(word, pos)}
+            theirs = {s.name(): s for s in reader.synsets(word, pos) if word in _forms(s)}
+            assert found.keys() == theirs.keys(), (word, pos)
+            for name, sense in found.items():
+                above = theirs[name].closure(lambda s: s.hypernyms() + s.instance_hypernyms())
+                assert wordnet.above(sense) == {name, *(s.name() for s in above)}
+                assert sense.lexname == theirs[name].lexname()
+
+
+def _forms(synset: Any) -> set[str]:
+    return {name.lower() for name in synset.lemma_names()}

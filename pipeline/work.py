@@ -1,0 +1,140 @@
+"""A worker's part: one job from its inputs to Parquet files that are not visible yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import Config
+from pipeline.errors import ImbalanceError
+from pipeline.fingerprint import digest
+from pipeline.plan import CYCLE
+from pipeline.reporting import Quiet, Reporter
+from pipeline.stage import Batch, Context, Counts, Result, Stage, Unit
+from storage.crash import crash_point
+from storage.lake import Lake
+from storage.schemas import TABLES
+
+
+@dataclass(frozen=True)
+class Job:
+    """A group of units of one stage: everything a worker needs, small enough to send."""
+
+    lake: Path
+    config: Config
+    cycle: int
+    stage: str
+    fingerprint: str
+    units: tuple[Unit, ...]
+
+    @property
+    def works(self) -> dict[str, str]:
+        """The `work_id` of each unit."""
+        return {u.id: work_id(self.stage, u, self.fingerprint) for u in self.units}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a worker hands to the committer: files that are not visible yet, and what is in them."""
+
+    job: Job
+    files: dict[str, list[Path]]
+    counts: dict[str, Counts]
+    artifact: str | None
+    seconds: float
+
+
+def work_id(stage: str, unit: Unit, fingerprint: str) -> str:
+    """The ledger key (stage, unit with its digest, fingerprint) as one id."""
+    return digest([stage, unit.id, unit.digest, fingerprint])
+
+
+def in_pool(pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int) -> Iterator[Staged]:
+    """Results as they come, with few jobs submitted ahead, so that memory stays bounded."""
+    waiting = iter(jobs)
+    running: set[Future[Staged]] = set()
+    while True:
+        for job in waiting:
+            running.add(pool.submit(_execute_in_pool, job))
+            if len(running) >= in_flight:
+                break
+        if not running:
+            return
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield future.result()
+
+
+@lru_cache(maxsize=1)
+def _worker_lake(path: Path) -> Lake:
+    return Lake.open(path, read_only=True)
+
+
+@lru_cache(maxsize=2)
+def _worker_stage(
+    lake: Path, config: Config, cycle: int, name: str, fingerprint: str
+) -> tuple[Stage, list[Any]]:
+    """A stage and whether its `setup` ran: built once per worker and fingerprint."""
+    return CYCLE[name](config, cycle), []
+
+
+def _execute_in_pool(job: Job) -> Staged:
+    return execute(job, _worker_lake(job.lake), Quiet())
+
+
+def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
+    """Run one job: read its inputs, run the stage, write Parquet files that are not visible yet.
+
+    Raises:
+        ImbalanceError: the stage's output does not account for its input.
+    """
+    started = time.perf_counter()
+    stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
+    context = Context(job.lake, job.config, job.cycle, lake.query, reporter.progress)
+    if not ready:
+        stage.setup(context)
+        ready.append(True)
+    parameters = {"units": [unit.id for unit in job.units]}
+    inputs = {
+        name: lake.query(sql, parameters if "$units" in sql else None)
+        for name, sql in stage.inputs.items()
+    }
+    crash_point(f"{job.stage}:read")
+    result = stage.run(Batch(tuple(parameters["units"]), inputs), context)
+    _check_balance(job, result)
+    files = _write(job, lake, result)
+    crash_point(f"{job.stage}:staged")
+    return Staged(job, files, result.counts, result.artifact, time.perf_counter() - started)
+
+
+def _check_balance(job: Job, result: Result) -> None:
+    for unit in job.units:
+        counts = result.counts[unit.id]
+        if counts.balance:
+            raise ImbalanceError(
+                f"{job.stage} of {unit.id}: {counts.n_in} in, but {counts.kept} kept + "
+                f"{counts.dropped} dropped + {counts.rejected} rejected; nothing was written"
+            )
+
+
+def _write(job: Job, lake: Lake, result: Result) -> dict[str, list[Path]]:
+    works, files = job.works, {}
+    name = digest([job.stage, sorted(works.values())])
+    for table, rows in result.rows.items():
+        if rows.num_rows == 0:
+            continue
+        units = rows.column("unit").to_pylist() if "unit" in rows.schema.names else None
+        ids = [works[u] for u in units] if units else [works[job.units[0].id]] * rows.num_rows
+        rows = rows.append_column("work_id", pa.array(ids, pa.string()))
+        if "shard_id" in TABLES[table].schema.names and "shard_id" not in rows.schema.names:
+            shard = pa.array([job.units[0].id] * rows.num_rows, pa.string())
+            rows = rows.append_column("shard_id", shard)
+        files[table] = [lake.stage_file(table, name, rows)]
+    return files
