@@ -71,7 +71,7 @@ def colour_took_the_verb(word: Word, words: list[Word]) -> None:
         return
     left = [c for c in word.children if c.i < word.i]
     subject = prep.head
-    if subject is None or subject.pos not in NOMINAL or not more_verb(word):
+    if subject is None or subject.pos not in NOMINAL or not more_verb(word) or _worn(word):
         return
     if len(left) != 1 or left[0].i != word.i - 1 or not wordnet.is_colour(left[0].low):
         return
@@ -79,6 +79,12 @@ def colour_took_the_verb(word: Word, words: list[Word]) -> None:
     take_over(word, subject)
     left[0].moved(prep, "pobj")
     word.pos, word.tag = "VERB", "VBZ"
+
+
+def _worn(word: Word) -> bool:
+    """ "in blue dresses", "in white pants": clothes, though "dress" and "pant" are verbs."""
+    forms = (word.low, wordnet.lemma(word.low, "n", inflected=True))
+    return any(wordnet.is_worn(form) for form in forms)
 
 
 def name_took_the_verb(word: Word, words: list[Word]) -> None:
@@ -94,7 +100,7 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
         return
     known = wordnet.has(f"{left.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
     lifeless = wordnet.has(subject.low, "n") and not living(subject)  # "biker" is not listed
-    if known or lifeless or not more_verb(word):
+    if known or lifeless or not more_verb(word) or _worn(word):
         return
     for child in [c for c in word.children if c.i < left.i]:
         child.moved(left, child.dep)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, before, infinitive, living, more_verb
+from parsing.mend_tree import NOMINAL, after, before, living, more_verb
 from parsing.words import Word
 
-_BODILY = {"verb.body", "verb.motion", "verb.consumption", "verb.competition", "verb.perception"}
 LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
 """Verbs that join a thing with its quality."""
 _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
@@ -69,37 +68,6 @@ def noun_read_as_past(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "NOUN", "NN"
 
 
-def activity_read_as_quality(word: Word, words: list[Word]) -> None:
-    """ "a smiling woman" does something, "a charming woman" does not."""
-    thing = word.head
-    if word.tag != "JJ" or word.dep != "amod" or not word.low.endswith("ing") or thing is None:
-        return
-    base = infinitive(word)
-    if base and wordnet.supersense(base, "v") in _BODILY and living(thing):
-        word.pos, word.tag = "VERB", "VBG"
-
-
-def quality_after_link(word: Word, words: list[Word]) -> None:
-    """ "looking surprised": nobody is looked at."""
-    left = before(word, words)
-    if left is None or word.tag != "VBN" or left.pos != "VERB":
-        return
-    if wordnet.lemma(left.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
-        return
-    if not wordnet.has(word.low, "a"):
-        return
-    if left.under(word):  # the model took the state for the verb
-        place, dep = word.head, word.dep
-        left.moved(None, dep)
-        for child in list(word.children):
-            child.moved(left, child.dep)
-        left.moved(place, dep)
-    elif word.head is not left:
-        return
-    word.moved(left, "acomp")
-    word.pos, word.tag = "ADJ", "JJ"
-
-
 def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
     """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
     if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):
@@ -123,7 +91,7 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
 
 def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
     """ "a brown couch": a determiner hangs only on nouns, whatever the tag says."""
-    if word.pos not in ("VERB", "ADJ") or not word.kids("det"):
+    if word.pos not in ("VERB", "ADJ") or not word.kids("det") or wordnet.is_colour(word.low):
         return
     follows = after(word, words)
     if follows is not None and (follows.pos in NOMINAL or follows.pos == "ADJ"):

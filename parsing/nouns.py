@@ -171,9 +171,13 @@ def _is_tag(phrase: Phrase) -> bool:
         return False
     if forms & lexicon.quantities():
         alone = bool(forms & lexicon.stand_alone())
-        crew = inner is not None and wordnet.is_social(base)
-        return alone and (inner is None or (crew and not wordnet.is_living(noun_lemma(inner))))
+        return alone and (inner is None or _works_for(base, noun_lemma(inner)))
     return True
+
+
+def _works_for(group: str, whole: str) -> bool:
+    """ "the crew of a ship" is people; "a couple of people" only counts them."""
+    return wordnet.is_social(group) and not wordnet.is_living(whole)
 
 
 def _looks_like_a_thing(head: Word) -> bool:

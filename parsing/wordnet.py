@@ -15,6 +15,7 @@ from parsing.senses import Sense, Senses
 
 _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
 _DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
+_LIVING = {"person.n.01", "animal.n.01"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
@@ -233,7 +234,9 @@ def is_unit(word: str) -> bool:
 @remembered
 def is_living(name: str) -> bool:
     """People and animals, by the dominant sense."""
-    return supersense(name, "n") in ("noun.person", "noun.animal")
+    found = senses(name, "n") or senses(name.split(" ")[-1], "n")
+    # not by supersense: "person" and "animal" themselves are noun.Tops
+    return bool(found) and bool(above(found[0]) & _LIVING)
 
 
 @cache

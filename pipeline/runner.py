@@ -101,7 +101,7 @@ class Runner:
 
     def pending(self, name: str, forced: bool = False) -> list[Job]:
         """The jobs of a stage that are not done yet; reuses older results where they fit."""
-        self._corpus_rows = None  # somebody else may have committed
+        self._corpus_rows = None  # an earlier stage or somebody else may have committed
         stage = CYCLE[name](self.config, self.cycle)
         fingerprint = self.fingerprint(name)
         if stage.pinned and not forced:
@@ -179,7 +179,6 @@ class Runner:
             for unit in job.units
         ]  # fmt: skip
         self.lake.commit(staged.files, rows, job.stage)
-        self._corpus_rows = None
         crash_point(f"{job.stage}:committed")
 
     # ---- what is done --------------------------------------------------------------------------
@@ -268,7 +267,6 @@ class Runner:
         ]
         if rows:
             self.lake.commit({}, rows, stage.name)
-            self._corpus_rows = None
         return [unit for work, unit in wanted.items() if work not in done]
 
     @contextmanager

@@ -110,4 +110,13 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("a close - up of award - winning flowers", "flower", "award-winning", ""),
     ("a big house - the story of a dog", "house, story, dog", "big", ""),
     ("a dog runs # beach", "dog, beach", "", "run"),
+    ("A dog chasing a ball indoors .", "dog, ball", "", "chase"),
+    ("fire over a black base .", "fire, base", "black", ""),
+    ("Two little girls in blue dresses laugh .", "girl, dress", "little, blue", "laugh"),
+    ("A female wearing all black is speaking to a man", "female, man", "black", "wear, speak"),
+    ("People in orange vests are rowing", "person, vest", "orange", "row"),
+    # who belongs to what, and who is only counted
+    ("the crew of a satellite", "crew, satellite", "", ""),
+    ("a couple of people sit in chairs", "person, chair", "", "sit"),
+    ("a city received centimetres of snow", "city, snow", "", "receive"),
 ]

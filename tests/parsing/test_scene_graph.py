@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import cast
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from parsing import text as text_module
 from parsing.errors import ParsingError
 from parsing.graph import Object, SceneGraph
 from parsing.registry import Parser, make_parser
+from parsing.text import clean
 from tests.parsing.captions import EXPECTED
 
 
@@ -55,6 +59,12 @@ def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actio
         ("a dog jumps with its mouth open", ("dog", "with", "mouth")),
         ("three children run by the water", ("child", "run by", "water")),
         ("a cake is cut by a woman", ("woman", "cut", "cake")),
+        ("A biker in red rides in the countryside .", ("biker", "ride in", "countryside")),
+        ("horse grazing in a field", ("horse", "graze in", "field")),
+        ("Boy playing with a truck .", ("boy", "play with", "truck")),
+        ("A guy with a scarf and woven toboggan .", ("guy", "with", "scarf")),
+        ("Three people on bikes racing through cones .", ("person", "race through", "cone")),
+        ("A man on a bicycle riding on the beach .", ("man", "ride on", "beach")),
         ("a player is being handed a towel on the field", ("player", "hand on", "field")),
     ],
 )
@@ -74,6 +84,21 @@ def test_attributes_know_their_object(parser: Parser) -> None:
         ("red", "alarm clock"),
         ("wooden", "desk"),
     }
+
+
+def test_coordinated_things_share_an_adjective_unless_they_have_their_own(parser: Parser) -> None:
+    shared = _read(parser, "A man in a black hoodie and jeans skateboards down a railing .")
+    assert {(a.name, a.object) for a in shared.attributes} == {
+        ("black", "hoodie"),
+        ("black", "jeans"),
+    }
+    own = _read(parser, "A man wearing a red hat and a coat")
+    assert {(a.name, a.object) for a in own.attributes} == {("red", "hat")}
+
+
+def test_a_time_is_no_place(parser: Parser) -> None:
+    graph = _read(parser, "A rainy road at night .")
+    assert [o.name for o in graph.objects] == ["road", "night"] and not graph.relations
 
 
 def test_adjectives_of_the_photo_are_nobodys(parser: Parser) -> None:
@@ -154,6 +179,19 @@ def test_any_text_is_read(parser: Parser, texts: list[str]) -> None:
             assert item.name.strip() == item.name != ""
         for mention in graph.mentions():
             assert mention.name == mention.name.lower()
+
+
+@given(
+    st.one_of(
+        st.text(st.characters(codec="ascii"), max_size=40),
+        st.sampled_from([row[0] for row in EXPECTED]),
+    )
+)
+def test_the_short_way_for_plain_text_gives_the_same(caption: str) -> None:
+    short = clean(caption)
+    with mock.patch.object(text_module, "_PLAIN", re.compile("(?!)")):
+        long = clean(caption)
+    assert (short.text, [*short.starts], [*short.ends]) == (long.text, long.starts, long.ends)
 
 
 def test_digest_names_model_and_rules() -> None:
