@@ -142,9 +142,11 @@ def _run(
 ) -> None:  # fmt: skip
     from flows.progress import Bars
     from pipeline.config import load_config
+
+    loaded = load_config(config, settings or [])  # a mistake in it shows before torch is imported
     from pipeline.runner import Runner
 
-    runner = Runner(lake, load_config(config, settings or []), workers=workers, reporter=Bars())
+    runner = Runner(lake, loaded, workers=workers, reporter=Bars())
     if next_cycle:
         runner.cycle += 1
     done = runner.run(first=first, until=until, force=force)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import average_precision_score
 
 from model.tagger import Floats
 
@@ -25,6 +23,8 @@ def evaluate_scores(scores: Floats, targets: Floats, threshold: float = 0.5) -> 
     Classes without positives are left out of all class means (the published script counts their AP
     as 0); a class that is never predicted has precision 0. `scores` and `targets` are (N, L).
     """
+    from sklearn.metrics import average_precision_score  # a second to import
+
     shown = targets.sum(axis=0) > 0
     per_class = np.full(targets.shape[1], np.nan, np.float32)
     for column in np.flatnonzero(shown):
@@ -68,6 +68,8 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     (right + PRIOR) / (expected + PRIOR), and vice versa. Classes that never reach `wanted` get a
     threshold above 1: they are not generated. `scores` and `targets` are (N, L).
     """
+    from sklearn.isotonic import IsotonicRegression
+
     thresholds = np.full(targets.shape[1], 2.0, np.float32)
     if not scores.size:
         return thresholds

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -50,7 +48,7 @@ class SpacyParser:
         new = [text for text, graph in found.items() if graph is None]
         cleaned = [clean(text[:MAX_CHARACTERS]) for text in new]
         # The zone forgets the words of these texts, since a stream of captions has no end.
-        with _no_collector(), self._nlp.memory_zone():
+        with wordnet.no_collector(), self._nlp.memory_zone():
             docs = self._nlp.pipe((c.text for c in cleaned), batch_size=self.batch_size)
             for text, readable, doc in zip(new, cleaned, docs, strict=True):
                 found[text] = fresh = self._graph(text, readable, doc)
@@ -65,18 +63,6 @@ class SpacyParser:
         if len(text) > MAX_CHARACTERS:
             note = f"only the first {MAX_CHARACTERS} of {len(text)} characters were read"
         return Reader(readable, read_doc(doc, self._lemmatize)).graph(text, note)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Nothing here forms rings, yet the collector would visit all of WordNet again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @lru_cache(maxsize=2)

@@ -81,5 +81,5 @@ class Senses:
 @cache
 def _file(reader: Any, name: str) -> bytes:
     with reader.open(name) as file:
-        content: bytes = file.stream.read()
+        content: bytes = file.buffer.read()
         return content

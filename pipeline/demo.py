@@ -77,7 +77,7 @@ def demo_config(scenes: int, seed: int) -> Config:
         None,
         [
             f"seed={seed}",
-            f"ingest.shard_size={max(8, min(128, scenes // 4))}",
+            f"ingest.shard_size={max(8, min(128, scenes // 2))}",
             f"label.min_mentions={rare}",
             f"baseline.min_images={rare}",
         ],

@@ -239,9 +239,11 @@ class Lake:
         """
         with self.locked(), no_space_is_clear(self.path):
             works = [row["work_id"] for row in ledger]
-            done = self.scalar(
-                "SELECT count(*) FROM ledger WHERE list_contains($works, work_id)", {"works": works}
-            )
+            [[newest, done]] = self._connection.execute(
+                "SELECT coalesce(max(seq), 0), count(*) FILTER (list_contains($works, work_id)) "
+                "FROM ledger",
+                {"works": works},
+            ).fetchall()
             if done and files:
                 return False
             with self._transaction(message):
@@ -250,7 +252,7 @@ class Lake:
                         self._connection.execute(
                             f"CALL ducklake_add_data_files('lake', '{table}', {quote(str(path))})"
                         )
-                self._insert_ledger(ledger)
+                self._insert_ledger(ledger, newest)
                 crash_point(f"{message}:committing")
         return True
 
@@ -260,8 +262,7 @@ class Lake:
         with self.locked(), no_space_is_clear(self.path), self._transaction("run"):
             self._append("runs", rows)
 
-    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]]) -> None:
-        newest = int(self.scalar("SELECT coalesce(max(seq), 0) FROM ledger"))
+    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]], newest: int) -> None:
         now = utc_now()
         rows = [
             {**row, "seq": newest + position + 1, "committed_at": now}

