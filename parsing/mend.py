@@ -29,6 +29,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_others.verb_with_a_compound,
         mend_others.noun_read_as_order,
         mend_others.noun_read_as_past,
+        mend_others.quality_after_link,
         mend_others.name_read_as_state,
         mend_others.adjective_read_as_verb,
         mend_others.noun_read_as_adjective,

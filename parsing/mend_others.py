@@ -68,6 +68,27 @@ def noun_read_as_past(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "NOUN", "NN"
 
 
+def quality_after_link(word: Word, words: list[Word]) -> None:
+    """ "looking surprised": nobody is looked at."""
+    left = before(word, words)
+    if left is None or word.tag != "VBN" or left.pos != "VERB":
+        return
+    if wordnet.lemma(left.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
+        return
+    if not wordnet.has(word.low, "a"):
+        return
+    if left.under(word):  # the model took the state for the verb
+        place, dep = word.head, word.dep
+        left.moved(None, dep)
+        for child in list(word.children):
+            child.moved(left, child.dep)
+        left.moved(place, dep)
+    elif word.head is not left:
+        return
+    word.moved(left, "acomp")
+    word.pos, word.tag = "ADJ", "JJ"
+
+
 def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
     """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
     if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):

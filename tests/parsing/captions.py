@@ -115,6 +115,12 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("Two little girls in blue dresses laugh .", "girl, dress", "little, blue", "laugh"),
     ("A female wearing all black is speaking to a man", "female, man", "black", "wear, speak"),
     ("People in orange vests are rowing", "person, vest", "orange", "row"),
+    (
+        "Man and woman looking surprised , with a man holding headphones .",
+        "man, woman, headphones",
+        "surprised",
+        "hold",
+    ),
     # who belongs to what, and who is only counted
     ("the crew of a satellite", "crew, satellite", "", ""),
     ("a couple of people sit in chairs", "person, chair", "", "sit"),
