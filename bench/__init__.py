@@ -15,6 +15,7 @@ Benchmark = Callable[[Path | None, tuple[int, ...], Path], dict[str, Any]]
 BENCHMARKS = {
     "generation": "bench.generation",
     "kill": "bench.kill",
+    "labels": "bench.labels",
     "parse": "bench.parse",
     "planted": "bench.planted",
     "rerun": "bench.rerun",

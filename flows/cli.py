@@ -14,7 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import doors  # noqa: F401 - telemetry off before anything else is imported
+from flows import (
+    doors,  # noqa: F401 - telemetry off before anything else is imported
+    labels,
+)
+from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, Workers
 
 app = typer.Typer(
     name="tagwright",
@@ -23,15 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-LakeDir = Annotated[Path, typer.Option("--lake", envvar="TAGWRIGHT_LAKE", help="the lake's folder")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="a TOML or YAML file")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="stage.key=value, over the config file")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Workers = Annotated[int, typer.Option(min=1, help="worker processes")]
-DEFAULT_LAKE = Path("lake")
+app.add_typer(labels.app, name="labels")
 
 
 class TableFormat(StrEnum):

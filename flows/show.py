@@ -74,6 +74,27 @@ def print_table(rows: pa.Table, format: str) -> None:
         _draw(rows.to_pylist(), rows.schema.names)
 
 
+def print_rows(rows: Sequence[dict[str, Any]], names: Sequence[str], as_json: bool) -> None:
+    """Rows as a table, or as JSON."""
+    if as_json:
+        print_json(list(rows))
+    elif rows:
+        _draw(rows, names)
+    else:
+        print("none")
+
+
+def print_label(label: dict[str, Any]) -> None:
+    """One tag with its forms, merges and relatives."""
+    print(f"{label['name']} ({label['kind']}), tag {label['tag_id']}, {label['mentions']} mentions")
+    for part in ("is a kind of", "kinds of it"):
+        if label[part]:
+            print(f"{part}: {', '.join(label[part])}")
+    for part in ("forms", "merges"):
+        if label[part]:
+            _draw(label[part], list(label[part][0]), part)
+
+
 def print_status(status: dict[str, Any], as_json: bool) -> None:
     """The lake at a glance."""
     if as_json:

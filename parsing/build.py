@@ -67,7 +67,7 @@ class Builder:
             else:
                 fresh.append(sorted(group, key=lambda key: (-self.by_key[key], key)))
         fresh.sort(key=lambda group: (-self._total(group), group[0]))
-        next_id, room = self._next_id(), self.config.ids - len(self.previous.labels)
+        next_id, room = self.previous.first_free, self.config.ids - len(self.previous.labels)
         for group in fresh:
             if self._total(group) < self.config.min_mentions:
                 reason = f"fewer than {self.config.min_mentions} mentions"
@@ -81,15 +81,6 @@ class Builder:
 
     def _total(self, group: list[Key]) -> int:
         return sum(self.by_key[key] for key in group)
-
-    def _next_id(self) -> int:
-        """One above every ID that was ever seen: a retired one is not given again."""
-        used = [
-            *self.names,
-            *(s.tag_id for s in self.previous.surfaces if s.tag_id is not None),
-            *(m.tag_id for m in self.previous.merges),
-        ]
-        return max(used, default=-1) + 1
 
     def _new_tag(self, tag_id: int, group: list[Key]) -> None:
         name = group[0]

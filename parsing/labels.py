@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -20,10 +21,15 @@ __all__ = [
     "LabelConfig",
     "LabelSystem",
     "Merge",
+    "MergeState",
     "Surface",
     "SurfaceCount",
     "build_labels",
 ]
+
+
+MergeState = Literal["auto", "needs-review", "confirmed", "rejected"]
+"""Only `auto` and `confirmed` merges are applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Merge:
     into: str
     evidence: str
     score: float
-    state: Literal["auto", "needs-review"]
+    state: MergeState
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,24 @@ class LabelSystem:
     labels: tuple[Label, ...] = ()
     surfaces: tuple[Surface, ...] = ()
     merges: tuple[Merge, ...] = ()
+    ever_free: int = 0
+    """No ID below was ever given to a tag that is no longer here."""
+
+    @property
+    def first_free(self) -> int:
+        """One above every ID that was ever seen: a retired one is not given again."""
+        used = [
+            *(x.tag_id for x in self.labels),
+            *(s.tag_id for s in self.surfaces if s.tag_id is not None),
+            *(m.tag_id for m in self.merges),
+        ]
+        return max(self.ever_free, max(used, default=-1) + 1)
+
+    def near(self, surface: str) -> str:
+        """ " Did you mean ...?", or nothing."""
+        forms = [s.surface for s in self.surfaces if s.tag_id is not None]
+        close = difflib.get_close_matches(surface, forms, n=3)
+        return f" Did you mean {', '.join(close)}?" if close else ""
 
     @cached_property
     def digest(self) -> str:

@@ -9,9 +9,9 @@ DATA = Path(__file__).parent / "data"
 
 
 @cache
-def lines(name: str) -> tuple[str, ...]:
+def lines(name: str, suffix: str = ".txt") -> tuple[str, ...]:
     """The entries of a data file, without comments and blank lines."""
-    text = (DATA / f"{name}.txt").read_text(encoding="utf-8")
+    text = (DATA / f"{name}{suffix}").read_text(encoding="utf-8")
     stripped = (line.strip() for line in text.splitlines())
     return tuple(line for line in stripped if line and not line.startswith("#"))
 

@@ -95,9 +95,5 @@ def weak_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key, Evidence]]:
 def head_of(key: Key) -> Key | None:
     """The head noun of a compound that means a kind of it: "metal bench" -> bench."""
     surface, part = key
-    words = surface.split(" ")
-    if part != "noun" or len(words) < 2 or words[0] in ("toy", "fake", "model", "stuffed"):
-        return None
-    if wordnet.has(surface, "n"):
-        return None  # a word of its own: a hot dog is no dog
-    return words[-1], "noun"
+    head = wordnet.head_noun(surface) if part == "noun" else None
+    return (head, "noun") if head is not None else None

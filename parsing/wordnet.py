@@ -351,3 +351,26 @@ def likely_kind(surface: str) -> Kind:
     if best == "v" and has(surface, "v"):
         return "action"
     return "attribute" if best == "a" and has(surface, "a") else noun_kind(surface)
+
+
+def all_nouns() -> list[str]:
+    """Every noun WordNet lists, in alphabetical order."""
+    by_word = reader()._lemma_pos_offset_map
+    return sorted(word.replace("_", " ") for word, by_pos in by_word.items() if "n" in by_pos)
+
+
+def synonyms(word: str, pos: str) -> list[str]:
+    """Other words of the dominant sense, in WordNet's order."""
+    if not has(word, pos):
+        return []
+    names = reader().synset_from_pos_and_offset(pos, _offsets(word, pos)[0]).lemma_names()
+    forms = [name.lower().replace("_", " ") for name in names]
+    return [form for form in forms if form != word]
+
+
+def head_noun(name: str) -> str | None:
+    """What a compound is a kind of by its last word: "metal bench" bench; None for "toy car"."""
+    words = name.split(" ")
+    if len(words) < 2 or words[0] in ("toy", "fake", "model", "stuffed") or has(name, "n"):
+        return None  # a word of its own: a hot dog is no dog
+    return words[-1]

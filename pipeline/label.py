@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import pyarrow as pa
+
+from parsing.hierarchy import parents
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount, build_labels
 from pipeline.columns import table_of
 from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+PREVIOUS = {
+    "labels": "SELECT * FROM current_labels ORDER BY tag_id",
+    "surfaces": "SELECT * FROM current_label_surfaces ORDER BY surface, kind",
+    "merges": "SELECT * FROM current_label_merges ORDER BY surface, into_surface",
+    # of all versions: an ID that was retired is not given again
+    "ever_free": "SELECT max(tag_id) + 1 FROM labels",
+}
+"""What `system_of` reads."""
 
 
 class BuildLabels(Stage):
@@ -18,15 +30,13 @@ class BuildLabels(Stage):
     unit = "corpus"
     pinned = True
     reads = ("mentions", "images")
-    writes = ("labels", "label_surfaces", "label_merges")
+    writes = ("labels", "label_surfaces", "label_merges", "label_parents")
     inputs: ClassVar = {
         "counts": "SELECT surface, m.kind, count(*) AS mentions, "
         "count(DISTINCT m.image_id) AS images FROM current_mentions m "
         "JOIN current_images i USING (image_id) "
         "WHERE m.source = 'original' AND i.split = 'train' GROUP BY ALL ORDER BY ALL",
-        "labels": "SELECT * FROM current_labels ORDER BY tag_id",
-        "surfaces": "SELECT * FROM current_label_surfaces ORDER BY surface, kind",
-        "merges": "SELECT * FROM current_label_merges ORDER BY surface, into_surface",
+        **PREVIOUS,
     }
     sections = ("label",)
 
@@ -36,7 +46,7 @@ class BuildLabels(Stage):
             SurfaceCount(row["surface"], row["kind"], row["mentions"], row["images"])
             for row in batch["counts"].to_pylist()
         ]
-        system = build_labels(counts, self.config.label, previous=_previous(batch))
+        system = build_labels(counts, self.config.label, previous=system_of(batch.tables))
         considered = {(c.surface, c.kind) for c in counts}
         of_corpus = [s for s in system.surfaces if (s.surface, s.kind) in considered]
         kept = sum(s.state == "kept" for s in of_corpus)
@@ -46,7 +56,7 @@ class BuildLabels(Stage):
 
 
 def rows_of(system: LabelSystem) -> dict[str, Any]:
-    """A label system as rows of its three tables."""
+    """A label system as rows of its tables."""
     version = system.version
 
     def rows(items: Sequence[Any], names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -76,22 +86,32 @@ def rows_of(system: LabelSystem) -> dict[str, Any]:
                 same("tag_id", "surface", "evidence", "score", "state") | {"into": "into_surface"},
             ),
         ),
+        "label_parents": table_of(
+            "label_parents",
+            [
+                {"label_version": version, "tag_id": tag_id, "parent_id": parent}
+                for tag_id, above in sorted(parents(system).items())
+                for parent in above
+            ],
+        ),
     }
 
 
-def _previous(batch: Batch) -> LabelSystem | None:
-    if not batch["labels"].num_rows:
+def system_of(tables: Mapping[str, pa.Table]) -> LabelSystem | None:
+    """The label system in rows of `labels`, `surfaces` and `merges`; None where there is none."""
+    if not tables["labels"].num_rows:
         return None
     labels = tuple(
         Label(row["tag_id"], row["name"], row["kind"], row["mentions"])
-        for row in batch["labels"].to_pylist()
+        for row in tables["labels"].to_pylist()
     )
     surfaces = tuple(
         Surface(r["surface"], r["kind"], r["tag_id"], r["state"], r["reason"], r["mentions"])
-        for r in batch["surfaces"].to_pylist()
+        for r in tables["surfaces"].to_pylist()
     )
     merges = tuple(
         Merge(r["tag_id"], r["surface"], r["into_surface"], r["evidence"], r["score"], r["state"])
-        for r in batch["merges"].to_pylist()
+        for r in tables["merges"].to_pylist()
     )
-    return LabelSystem(labels=labels, surfaces=surfaces, merges=merges)
+    free = tables["ever_free"].column(0)[0].as_py() or 0
+    return LabelSystem(labels=labels, surfaces=surfaces, merges=merges, ever_free=free)

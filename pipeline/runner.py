@@ -105,7 +105,7 @@ class Runner:
         stage = CYCLE[name](self.config, self.cycle)
         fingerprint = self.fingerprint(name)
         if stage.pinned and not forced:
-            current = self._current(name)
+            current = self.current(name)
             if current and current["fingerprint"] == fingerprint:
                 return []
         todo = self._not_done(stage, fingerprint, self.units(stage))
@@ -126,7 +126,7 @@ class Runner:
         for name, kind in CYCLE.items():
             stage = kind(self.config, self.cycle)
             fingerprint, units = self.fingerprint(name), self.units(stage)
-            current = self._current(name) if stage.pinned else None
+            current = self.current(name) if stage.pinned else None
             if current and current["fingerprint"] == fingerprint:
                 left = 0
             else:
@@ -152,7 +152,7 @@ class Runner:
         name, total = jobs[0].stage, sum(len(job.units) for job in jobs)
         with self.reporter.stage(name, total) as advance:
             for staged in self._work(jobs):
-                self._commit(staged)
+                self.commit(staged)
                 advance(len(staged.job.units))
         return total
 
@@ -164,7 +164,8 @@ class Runner:
         with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
             yield from in_pool(pool, jobs, 2 * self.workers)
 
-    def _commit(self, staged: Staged) -> None:
+    def commit(self, staged: Staged) -> None:
+        """Register a job's files and ledger rows in one transaction."""
         job, works = staged.job, staged.job.works
         rows = [
             {
@@ -192,7 +193,7 @@ class Runner:
         upstream: dict[str, str] = {}
         for other in self._upstream(name):
             if CYCLE[other].pinned:
-                current = self._current(other)
+                current = self.current(other)
                 upstream[other] = str(current["artifact"]) if current else "none"
             elif not stage.pinned:
                 upstream[other] = self.fingerprint(other)
@@ -235,7 +236,7 @@ class Runner:
             other for other in names[: names.index(name)] if reads.intersection(CYCLE[other].writes)
         ]
 
-    def _current(self, name: str) -> dict[str, Any] | None:
+    def current(self, name: str) -> dict[str, Any] | None:
         """The ledger row of a stage over the whole corpus; read once per stage."""
         if self._corpus_rows is None:
             rows = self.lake.query("SELECT * FROM current_ledger WHERE unit = 'corpus'").to_pylist()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.errors import PlanError
 from storage.lake import Lake
 
@@ -48,6 +50,11 @@ def status_of(lake: Lake) -> dict[str, Any]:
         "runs": lake.query(_RUNS).to_pylist(),
         "in_service": next(iter(lake.query(_SERVICE).to_pylist()), None),
     }
+
+
+def tag_stats(lake: Lake) -> pa.Table:
+    """Every tag with its counts, the most frequent first."""
+    return lake.query("SELECT * FROM tag_stats")
 
 
 def find_image(lake: Lake, image: str) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
     crash_point(f"{job.stage}:read")
     result = stage.run(Batch(tuple(parameters["units"]), inputs), context)
     _check_balance(job, result)
-    files = _write(job, lake, result)
+    files = stage_rows(job, lake, result)
     crash_point(f"{job.stage}:staged")
     return Staged(job, files, result.counts, result.artifact, time.perf_counter() - started)
 
@@ -124,7 +124,8 @@ def _check_balance(job: Job, result: Result) -> None:
             )
 
 
-def _write(job: Job, lake: Lake, result: Result) -> dict[str, list[Path]]:
+def stage_rows(job: Job, lake: Lake, result: Result) -> dict[str, list[Path]]:
+    """Write a result as Parquet files that are not visible yet, by table."""
     works, files = job.works, {}
     name = digest([job.stage, sorted(works.values())])
     for table, rows in result.rows.items():

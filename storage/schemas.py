@@ -160,6 +160,14 @@ _ALL = (
         state=STR,
     ),
     _table(
+        "label_parents",
+        "which tag is a kind of which: the nearest more general tags",
+        ("label_version", "tag_id", "parent_id"),
+        label_version=STR,
+        tag_id=I32,
+        parent_id=I32,
+    ),
+    _table(
         "features",
         "the frozen encoder's feature map of an image, float16, positions x channels",
         ("image_id",),

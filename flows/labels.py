@@ -1,0 +1,263 @@
+"""`tagwright labels ...`: build, inspect, change, undo, exchange label systems."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, Workers
+
+if TYPE_CHECKING:
+    from parsing.labels import LabelSystem
+
+app = typer.Typer(no_args_is_help=True, help="The label system: which words are which tag.")
+
+KindName = Annotated[str | None, typer.Option("--kind", help="object, scene, attribute or action")]
+System = Annotated[
+    str | None, typer.Option("--system", help="starter, a version, or a file; by default in use")
+]
+
+
+@app.command()
+def build(
+    lake: LakeDir = DEFAULT_LAKE,
+    ids: Annotated[int | None, typer.Option(min=1, help="at most so many tag IDs")] = None,
+    workers: Workers = 1,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Count the corpus again and extend the label system; IDs stay as they are."""
+    from flows.progress import Bars
+    from pipeline.config import load_config
+    from pipeline.labels import current_system
+    from pipeline.runner import Runner
+
+    settings = [*(set or []), *([f"label.ids={ids}"] if ids else [])]
+    runner = Runner(lake, load_config(config, settings), workers=workers, reporter=Bars())
+    runner.run(until="label", force=frozenset({"label"}), command="labels build")
+    _say(current_system(runner.lake))
+
+
+@app.command()
+def show(
+    tag: Annotated[str, typer.Argument(help="a tag name, surface form or ID")],
+    lake: LakeDir = DEFAULT_LAKE,
+    system: System = None,
+    kind: KindName = None,
+    json_: AsJson = False,
+) -> None:
+    """A tag: its forms, the evidence of every merge, its place among the others."""
+    from flows.show import print_json, print_label
+    from pipeline.labels import label_of, system_named
+
+    found = label_of(system_named(lake, system), tag, _kind(kind))
+    print_json(found) if json_ else print_label(found)
+
+
+@app.command()
+def merge(
+    into: Annotated[str, typer.Argument(help="the tag that stays")],
+    other: Annotated[str, typer.Argument(help="the tag that becomes part of it")],
+    lake: LakeDir = DEFAULT_LAKE,
+    kind: KindName = None,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Make two tags one; the ID of the other retires."""
+    from parsing import label_edits
+
+    _change(lake, config, set, lambda s: label_edits.merge(s, into, other, _kind(kind)))
+
+
+@app.command()
+def split(
+    surface: Annotated[str, typer.Argument(help="a surface form, or a tag to take apart")],
+    lake: LakeDir = DEFAULT_LAKE,
+    kind: KindName = None,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Give a surface form a tag of its own; undoes its merge for good."""
+    from parsing import label_edits
+
+    _change(lake, config, set, lambda s: label_edits.split(s, surface, _kind(kind)))
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="the new tag")],
+    surfaces: Annotated[list[str] | None, typer.Argument(help="further surface forms")] = None,
+    lake: LakeDir = DEFAULT_LAKE,
+    kind: KindName = None,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Add a tag with a new ID."""
+    from parsing import label_edits
+
+    _change(lake, config, set, lambda s: label_edits.add(s, name, _kind(kind), surfaces or ()))
+
+
+@app.command()
+def review(
+    file: Annotated[Path, typer.Argument(help="the CSV to write, or with --apply to read")],
+    lake: LakeDir = DEFAULT_LAKE,
+    apply: Annotated[bool, typer.Option("--apply", help="take the answers in")] = False,
+    every: Annotated[bool, typer.Option("--all", help="list applied merges as well")] = False,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Uncertain merges as a CSV: change `state` to confirmed or rejected, then --apply."""
+    from parsing import label_edits
+    from pipeline.labels import system_named
+
+    if not apply:
+        file.write_text(label_edits.review_csv(system_named(lake, None), every), encoding="utf-8")
+        print(f"wrote {file}; change `state`, then: tagwright labels review {file} --apply")
+        return
+    from pipeline.errors import PlanError
+
+    try:
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{file}: cannot be read: {error}") from error
+    _change(lake, config, set, lambda s: label_edits.apply_review(s, rows))
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="starter, a version, or a file")],
+    new: Annotated[str | None, typer.Argument(help="by default the one in use")] = None,
+    lake: LakeDir = DEFAULT_LAKE,
+    json_: AsJson = False,
+) -> None:
+    """What changed between two label systems, form by form."""
+    from flows.show import print_rows
+    from parsing import label_edits
+    from pipeline.labels import system_named
+
+    changes = label_edits.diff(system_named(lake, old), system_named(lake, new))
+    names = ("what", "surface", "kind", "before", "after")
+    print_rows([{n: getattr(c, n) for n in names} for c in changes], names, json_)
+
+
+@app.command()
+def export(
+    dest: Annotated[Path, typer.Argument(help=".csv: one row a form; .txt: one tag a line")],
+    lake: LakeDir = DEFAULT_LAKE,
+    system: System = None,
+) -> None:
+    """Write a label system as a file."""
+    from parsing.label_files import to_csv, to_published
+    from pipeline.errors import PlanError
+    from pipeline.labels import system_named
+
+    if dest.suffix not in (".csv", ".txt"):
+        raise PlanError(f"{dest}: name a .csv (one row a surface form) or a .txt (one tag a line)")
+    found = system_named(lake, system)
+    dest.write_text(to_csv(found) if dest.suffix == ".csv" else to_published(found), "utf-8")
+    print(f"wrote {len(found.labels)} tags, {_forms(found)} surface forms to {dest}")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="starter, a .csv, or a published .txt list")],
+    lake: LakeDir = DEFAULT_LAKE,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Use a given label system in this lake; captions are counted, not read again."""
+    from pipeline.errors import PlanError
+    from pipeline.labels import corpus_counts, system_named, with_counts
+    from storage.lake import Lake
+
+    if source != "starter" and not Path(source).exists():
+        raise PlanError(f"{source}: no such file; name a file, or `starter`")
+    given = system_named(lake, source)
+    with Lake.open(lake, read_only=True) as opened:
+        counted = with_counts(given, corpus_counts(opened))
+    _adopt(lake, config, set, counted)
+
+
+@app.command("map")
+def map_(
+    published: Annotated[Path, typer.Argument(help="a published list: one tag a line")],
+    dest: Annotated[Path, typer.Argument(help="the CSV to write")],
+    thresholds: Annotated[Path | None, typer.Option(help="one number a line")] = None,
+    translations: Annotated[Path | None, typer.Option(help="one text a line")] = None,
+    lake: LakeDir = DEFAULT_LAKE,
+    system: System = None,
+) -> None:
+    """Which tag each line of a published list is in a label system of ours."""
+    from parsing.label_files import PublishedList, mapping
+    from pipeline.labels import system_named
+
+    given = PublishedList.read(published, thresholds, translations)
+    rows = list(mapping(given.system(), system_named(lake, system)))
+    with dest.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "tag", "our_id", "our_tag", "how", "threshold", "translation"])
+        for row in rows:
+            cut = given.thresholds[row[0]] if given.thresholds else ""
+            word = given.translations[row[0]] if given.translations else ""
+            writer.writerow([*("" if x is None else x for x in row), cut, word])
+    print(f"{sum(row[2] is not None for row in rows)} of {len(rows)} tags have one of ours: {dest}")
+
+
+@app.command("versions")
+def versions_(lake: LakeDir = DEFAULT_LAKE, json_: AsJson = False) -> None:
+    """Every label system this lake used."""
+    from flows.show import print_rows
+    from pipeline.labels import versions
+    from storage.lake import Lake
+
+    with Lake.open(lake, read_only=True) as opened:
+        print_rows(versions(opened), ("version", "first_used", "in_use"), json_)
+
+
+def _change(
+    lake: Path, config: Path | None, settings: list[str] | None,
+    edit: Callable[[LabelSystem], LabelSystem],
+) -> None:  # fmt: skip
+    from pipeline.labels import system_named
+
+    _adopt(lake, config, settings, edit(system_named(lake, None)))
+
+
+def _adopt(
+    lake: Path, config: Path | None, settings: list[str] | None, system: LabelSystem
+) -> None:
+    from pipeline.config import load_config
+    from pipeline.labels import adopt
+
+    if not adopt(lake, load_config(config, settings or []), system):
+        print("nothing changed")
+        return
+    _say(system)
+
+
+def _say(system: LabelSystem) -> None:
+    waiting = sum(m.state == "needs-review" for m in system.merges)
+    print(
+        f"label system {system.version}: {len(system.labels)} tags, {_forms(system)} surface "
+        f"forms, {waiting} merges to review"
+    )
+
+
+def _forms(system: LabelSystem) -> int:
+    return sum(s.tag_id is not None for s in system.surfaces)
+
+
+def _kind(text: str | None) -> Any:
+    from typing import get_args
+
+    from parsing.graph import Kind
+    from pipeline.errors import PlanError
+
+    if text is not None and text not in get_args(Kind):
+        raise PlanError(f"unknown kind {text!r}; choose from: {', '.join(get_args(Kind))}")
+    return text

@@ -1,0 +1,238 @@
+"""Changes to a label system by hand: each returns a new system, the old one stays as it was.
+
+A tag's ID is never given to another: new tags get `first_free`, merged ones retire with theirs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+
+from parsing import wordnet
+from parsing.errors import ParsingError
+from parsing.graph import Kind
+from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
+from parsing.merging import PART
+
+REVIEW_COLUMNS = ("surface", "into", "kind", "evidence", "score", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between two versions of a label system."""
+
+    what: str
+    surface: str
+    kind: Kind
+    before: str
+    after: str
+
+
+def find(system: LabelSystem, surface: str, kind: Kind | None = None) -> Surface:
+    """The surface form that has a tag.
+
+    Raises:
+        ParsingError: no tag has it, or tags of several kinds have it.
+    """
+    name = surface.strip().lower()
+    found = [s for s in system.surfaces if s.surface == name and s.tag_id is not None]
+    found = [s for s in found if kind in (None, s.kind)]
+    if not found:
+        near = system.near(name)
+        raise ParsingError(f"No tag has the surface form {name!r}.{near}")
+    if len({s.tag_id for s in found}) > 1:
+        kinds = ", ".join(sorted(s.kind for s in found))
+        raise ParsingError(
+            f"{name!r} is a surface form of several tags: say --kind, one of {kinds}."
+        )
+    return found[0]
+
+
+def merge(system: LabelSystem, into: str, other: str, kind: Kind | None = None) -> LabelSystem:
+    """The tag of `other` and all its surface forms become part of the tag of `into`.
+
+    Raises:
+        ParsingError: an unknown surface form, the same tag, or different parts of speech.
+    """
+    target, source = find(system, into, kind), find(system, other, kind)
+    if target.tag_id == source.tag_id:
+        raise ParsingError(f"{into!r} and {other!r} are the same tag already: {target.tag_id}.")
+    if PART[target.kind] != PART[source.kind]:
+        raise ParsingError(f"{into!r} is a {target.kind}, {other!r} a {source.kind}: kept apart.")
+    names = {label.tag_id: label.name for label in system.labels}
+    surfaces = [
+        replace(s, tag_id=target.tag_id) if s.tag_id == source.tag_id else s
+        for s in system.surfaces
+    ]
+    assert target.tag_id is not None and source.tag_id is not None
+    made = Merge(
+        target.tag_id, names[source.tag_id], names[target.tag_id], "by hand", 1.0, "confirmed"
+    )
+    merges = [
+        replace(m, tag_id=target.tag_id) if m.tag_id == source.tag_id else m
+        for m in system.merges
+        if {m.surface, m.into} != {made.surface, made.into}
+    ]
+    labels = [label for label in system.labels if label.tag_id != source.tag_id]
+    return _rebuilt(system, labels, surfaces, [*merges, made])
+
+
+def split(system: LabelSystem, surface: str, kind: Kind | None = None) -> LabelSystem:
+    """The surface form gets a tag of its own; said of a tag's name, all its other forms do.
+
+    The merges that are undone stay as `rejected`, so that no build makes them again.
+
+    Raises:
+        ParsingError: an unknown surface form, or one that is alone already.
+    """
+    found = find(system, surface, kind)
+    (label,) = [x for x in system.labels if x.tag_id == found.tag_id]
+    ours = [s for s in system.surfaces if s.tag_id == found.tag_id and s.surface != label.name]
+    leaving = {found.surface} if found.surface != label.name else {s.surface for s in ours}
+    if not leaving:
+        raise ParsingError(f"{surface!r} is the only surface form of tag {label.tag_id}.")
+    ids = {name: system.first_free + place for place, name in enumerate(sorted(leaving))}
+
+    def moves(s: Surface) -> bool:
+        return s.tag_id == label.tag_id and s.surface in leaving
+
+    surfaces = [replace(s, tag_id=ids[s.surface]) if moves(s) else s for s in system.surfaces]
+    fresh = [Label(ids[name], name, label.kind, 0) for name in sorted(leaving)]
+    merges = [
+        replace(m, state="rejected")
+        if m.tag_id == label.tag_id and {m.surface, m.into} & leaving and m.state != "needs-review"
+        else m
+        for m in system.merges
+    ]
+    return _rebuilt(system, [*system.labels, *fresh], surfaces, merges)
+
+
+def add(
+    system: LabelSystem, name: str, kind: Kind | None = None, surfaces: Sequence[str] = ()
+) -> LabelSystem:
+    """A new tag with its surface forms; forms that were dropped are taken up.
+
+    Raises:
+        ParsingError: a form belongs to a tag already.
+    """
+    name = name.strip().lower()
+    kind = kind or wordnet.likely_kind(name)
+    forms = list(dict.fromkeys([name, *(s.strip().lower() for s in surfaces)]))
+    known = {(s.surface, PART[s.kind]): s for s in system.surfaces}
+    for form in forms:
+        if not form:
+            raise ParsingError("A tag needs a name: the empty text is none.")
+        of = known.get((form, PART[kind]))
+        if of is not None and of.tag_id is not None:
+            raise ParsingError(f"{form!r} belongs to tag {of.tag_id} already: merge or split that.")
+    number = system.first_free
+    old = {form: known[form, PART[kind]] for form in forms if (form, PART[kind]) in known}
+    kept = [s for s in system.surfaces if s not in old.values()]
+    fresh = [
+        replace(old[form], tag_id=number, state="kept", reason=None)
+        if form in old
+        else Surface(form, kind, number, "kept", None, 0)
+        for form in forms
+    ]
+    merges = [Merge(number, form, name, "by hand", 1.0, "confirmed") for form in forms[1:]]
+    label = Label(number, name, kind, 0)
+    return _rebuilt(system, [*system.labels, label], [*kept, *fresh], [*system.merges, *merges])
+
+
+def diff(old: LabelSystem, new: LabelSystem) -> list[Change]:
+    """What became of every surface form and tag, in alphabetical order."""
+    before, after = _by_form(old), _by_form(new)
+    changes = []
+    for form in sorted(before.keys() | after.keys()):
+        a, b = before.get(form, "-"), after.get(form, "-")
+        if a != b:
+            what = "added" if a == "-" else "dropped" if b == "-" else "moved"
+            changes.append(Change(what, *form, a, b))
+    ours, theirs = ({x.tag_id: x for x in system.labels} for system in (old, new))
+    for tag_id in sorted(ours.keys() & theirs.keys()):
+        a_label, b_label = ours[tag_id], theirs[tag_id]
+        for what in ("name", "kind"):
+            was, now = getattr(a_label, what), getattr(b_label, what)
+            if was != now:
+                changes.append(Change(what, b_label.name, b_label.kind, str(was), str(now)))
+    return changes
+
+
+def _by_form(system: LabelSystem) -> dict[tuple[str, Kind], str]:
+    names = {label.tag_id: label.name for label in system.labels}
+    return {
+        (s.surface, s.kind): f"{s.tag_id} {names[s.tag_id]}"
+        for s in system.surfaces
+        if s.tag_id is not None
+    }
+
+
+def review_csv(system: LabelSystem, every: bool = False) -> str:
+    """The uncertain merges for a person: change `state` to confirmed or rejected.
+
+    With `every`, those that were applied are listed as well, so that they can be rejected.
+    """
+    kinds = {label.tag_id: label.kind for label in system.labels}
+    rows = [m for m in system.merges if every or m.state == "needs-review"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(REVIEW_COLUMNS)
+    for m in sorted(rows, key=lambda m: (-m.score, m.surface, m.into)):
+        kind = kinds.get(m.tag_id, "object")
+        writer.writerow([m.surface, m.into, kind, m.evidence, f"{m.score:.4f}", m.state])
+    return out.getvalue()
+
+
+def apply_review(system: LabelSystem, rows: Iterable[Mapping[str, str]]) -> LabelSystem:
+    """A person's answers: confirmed merges are made, rejected ones undone or not asked again.
+
+    Raises:
+        ParsingError: an unknown column, state or merge, with its line; then nothing changes.
+    """
+    pending = {(m.surface, m.into): m for m in system.merges}
+    for line, row in enumerate(rows, start=2):
+        if not {"surface", "into", "kind", "state"} <= row.keys():
+            raise ParsingError(f"Line {line}: needs the columns surface, into, kind and state.")
+        state, key = row["state"].strip(), (row["surface"].strip(), row["into"].strip())
+        if state not in get_args(MergeState):
+            choices = ", ".join(get_args(MergeState))
+            raise ParsingError(f"Line {line}: unknown state {state!r}; choose from: {choices}.")
+        found = pending.get(key)
+        if found is None:
+            raise ParsingError(f"Line {line}: no merge of {key[0]!r} into {key[1]!r} is known.")
+        if found.state == state:
+            continue
+        kind = cast(Kind, row["kind"].strip())
+        if state == "confirmed" and found.state != "auto":
+            surface, into = find(system, key[0], kind), find(system, key[1], kind)
+            if surface.tag_id != into.tag_id:
+                system = merge(system, key[1], key[0], kind)
+        if state == "rejected" and found.state in ("auto", "confirmed"):
+            system = split(system, key[0], kind)
+        merges = [
+            replace(m, state=cast(MergeState, state)) if (m.surface, m.into) == key else m
+            for m in system.merges
+        ]
+        system = replace(system, merges=tuple(merges))
+    return system
+
+
+def _rebuilt(
+    system: LabelSystem, labels: Iterable[Label], surfaces: Iterable[Surface],
+    merges: Iterable[Merge],
+) -> LabelSystem:  # fmt: skip
+    """In canonical order, with mentions summed over the surface forms."""
+    rows = sorted(surfaces, key=lambda s: (s.surface, s.kind))
+    total: dict[int, int] = {}
+    for s in rows:
+        if s.tag_id is not None:
+            total[s.tag_id] = total.get(s.tag_id, 0) + s.mentions
+    counted = sorted(
+        (replace(x, mentions=total.get(x.tag_id, 0)) for x in labels), key=lambda x: x.tag_id
+    )
+    free = max(system.first_free, max((x.tag_id for x in counted), default=-1) + 1)
+    ordered = sorted(merges, key=lambda m: (m.surface, m.into, m.tag_id))
+    return LabelSystem(tuple(counted), tuple(rows), tuple(ordered), free)

@@ -1,0 +1,219 @@
+"""Label systems as files: one row per surface form, published tag lists, the starter system."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import cast, get_args
+
+from parsing import lexicon, wordnet
+from parsing.errors import ParsingError
+from parsing.graph import Kind
+from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
+from parsing.merging import PART
+
+COLUMNS = ("tag_id", "tag", "kind", "surface", "state", "evidence", "score")
+_OTHER_KINDS: tuple[Kind, ...] = ("action", "attribute", "scene", "object")
+
+
+def to_csv(system: LabelSystem) -> str:
+    """One row per surface form; `state` is `tag` for the tag's own name, else the merge's."""
+    labels = {label.tag_id: label for label in system.labels}
+    merges = {(m.tag_id, m.surface): m for m in system.merges if m.state in ("auto", "confirmed")}
+    rows = []
+    for s in system.surfaces:
+        if s.tag_id is None:
+            continue
+        label, merge = labels[s.tag_id], merges.get((s.tag_id, s.surface))
+        own = s.surface == label.name
+        why = ("tag", "", "") if own else ("auto", "", "")
+        if not own and merge is not None:
+            why = (merge.state, merge.evidence, f"{merge.score:.4g}")
+        rows.append((s.tag_id, not own, s.surface, s.kind, label.name, why))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for tag_id, _, surface, kind, name, why in sorted(rows):
+        writer.writerow([tag_id, name, kind, surface, *why])
+    return out.getvalue()
+
+
+def from_csv(text: str, where: str = "the file") -> LabelSystem:
+    """The system that `to_csv` wrote.
+
+    Raises:
+        ParsingError: a missing column, a bad ID or kind, two names of one ID, a form of two tags.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    missing = {"tag_id", "tag", "kind", "surface"} - set(reader.fieldnames or ())
+    if missing:
+        raise ParsingError(f"{where}: lacks the column {', '.join(sorted(missing))}.")
+    labels: dict[int, Label] = {}
+    surfaces: dict[tuple[str, Kind], Surface] = {}
+    merges = []
+    for line, row in enumerate(reader, start=2):
+        tag_id, kind = _number(row["tag_id"], where, line), _kind(row["kind"], where, line)
+        name, surface = row["tag"].strip(), row["surface"].strip()
+        label = labels.setdefault(tag_id, Label(tag_id, name, kind, 0))
+        if label.name != name:
+            raise ParsingError(
+                f"{where}, line {line}: ID {tag_id} is both {label.name!r} and {name!r}."
+            )
+        made = Surface(surface, kind, tag_id, "kept", None, 0)
+        if (other := surfaces.setdefault((surface, kind), made)) is not made:
+            raise ParsingError(
+                f"{where}, line {line}: {surface!r} ({kind}) is a form of tags {other.tag_id} "
+                f"and {tag_id}."
+            )
+        state = (row.get("state") or "auto").strip()
+        if surface != name:
+            score = float(row.get("score") or 1)
+            merges.append(
+                Merge(
+                    tag_id, surface, name, row.get("evidence") or "imported", score, _state(state)
+                )
+            )
+    for label in labels.values():
+        if (label.name, label.kind) not in surfaces:
+            raise ParsingError(f"{where}: tag {label.tag_id} {label.name!r} lacks its own form.")
+    ordered = sorted(surfaces.values(), key=lambda s: (s.surface, s.kind))
+    rows = sorted(merges, key=lambda m: (m.surface, m.into, m.tag_id))
+    by_id = tuple(labels[tag_id] for tag_id in sorted(labels))
+    return LabelSystem(by_id, tuple(ordered), tuple(rows))
+
+
+@cache
+def starter() -> LabelSystem:
+    """The label system in the package: 4,585 tag IDs (docs/labels.md)."""
+    path = lexicon.DATA / "starter" / "starter.csv"
+    return from_csv(path.read_text(encoding="utf-8"), "the starter system")
+
+
+# ---- published lists ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedList:
+    """A tag list as RAM, RAM++ and Tag2Text publish it: one tag a line, the line is the ID."""
+
+    names: tuple[str, ...]
+    thresholds: tuple[float, ...] | None = None
+    translations: tuple[str, ...] | None = None
+
+    @classmethod
+    def read(
+        cls, path: Path, thresholds: Path | None = None, translations: Path | None = None
+    ) -> PublishedList:
+        """Files aligned by line; trailing spaces are no part of a name.
+
+        Raises:
+            ParsingError: an unreadable file, an empty tag, another number of lines, no number.
+        """
+        names = _lines(path)
+        for line, name in enumerate(names, start=1):
+            if not name:
+                raise ParsingError(f"{path}, line {line}: empty; the line is the tag's ID.")
+        numbers = None
+        if thresholds is not None:
+            texts = _aligned(thresholds, names, path)
+            try:
+                numbers = tuple(float(text) for text in texts)
+            except ValueError as error:
+                raise ParsingError(f"{thresholds}: a threshold is no number: {error}.") from None
+        words = None if translations is None else tuple(_aligned(translations, names, path))
+        return cls(tuple(names), numbers, words)
+
+    def system(self) -> LabelSystem:
+        """As a label system with these very IDs.
+
+        A name that comes again is another sense with the same spelling (Tag2Text lists objects,
+        then actions, then attributes): it gets the next kind that is free.
+
+        Raises:
+            ParsingError: a name comes more often than there are kinds.
+        """
+        taken: set[tuple[str, str]] = set()
+        labels = []
+        for tag_id, entry in enumerate(self.names):
+            name = entry.lower()
+            kinds: Sequence[Kind] = (wordnet.likely_kind(name), *_OTHER_KINDS)
+            free = [kind for kind in kinds if (name, PART[kind]) not in taken]
+            if not free:
+                raise ParsingError(f"Line {tag_id + 1}: {name!r} comes more than three times.")
+            taken.add((name, PART[free[0]]))
+            labels.append(Label(tag_id, name, free[0], 0))
+        surfaces = [Surface(x.name, x.kind, x.tag_id, "kept", None, 0) for x in labels]
+        surfaces.sort(key=lambda s: (s.surface, s.kind))
+        return LabelSystem(tuple(labels), tuple(surfaces))
+
+
+def mapping(old: LabelSystem, new: LabelSystem) -> Iterator[tuple[int, str, int | None, str, str]]:
+    """For each tag of one system its tag in another: (ID, name, ID, name, how it was found)."""
+    names = {label.tag_id: label.name for label in new.labels}
+    forms = {(s.surface, PART[s.kind]): s.tag_id for s in new.surfaces if s.tag_id is not None}
+    aliases: dict[int, list[Surface]] = {}
+    for s in old.surfaces:
+        if s.tag_id is not None:
+            aliases.setdefault(s.tag_id, []).append(s)
+    for label in old.labels:
+        part = PART[label.kind]
+        others = [s.surface for s in aliases.get(label.tag_id, []) if s.surface != label.name]
+        ways = [(label.name, "name"), *((form, f"form {form}") for form in others)]
+        ways.append((wordnet.lemma(label.name, part[0], inflected=True), "base form"))
+        hit = next(((forms[f, part], how) for f, how in ways if (f, part) in forms), None)
+        tag_id, how = hit if hit else (None, "")
+        yield label.tag_id, label.name, tag_id, names[tag_id] if tag_id is not None else "", how
+
+
+def to_published(system: LabelSystem) -> str:
+    """One tag a line in ID order.
+
+    Raises:
+        ParsingError: an ID is retired, so lines could not be IDs.
+    """
+    ids = [label.tag_id for label in system.labels]
+    if ids != list(range(len(ids))):
+        gap = next(i for i, tag_id in enumerate(ids) if i != tag_id)
+        raise ParsingError(f"ID {gap} is retired, so lines are no IDs: export a .csv instead.")
+    return "".join(f"{label.name}\n" for label in system.labels)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParsingError(f"{path}: cannot be read: {error}.") from error
+    lines = text.replace("\r\n", "\n").split("\n")
+    return [line.strip() for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
+def _aligned(path: Path, names: Sequence[str], of: Path) -> list[str]:
+    lines = _lines(path)
+    if len(lines) != len(names):
+        raise ParsingError(f"{path}: {len(lines)} lines, but {of} has {len(names)} tags.")
+    return lines
+
+
+def _number(text: str, where: str, line: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ParsingError(f"{where}, line {line}: {text!r} is no tag ID.")
+    return number
+
+
+def _kind(text: str, where: str, line: int) -> Kind:
+    if text not in get_args(Kind):
+        choices = ", ".join(get_args(Kind))
+        raise ParsingError(f"{where}, line {line}: unknown kind {text!r}; choose from: {choices}.")
+    return cast(Kind, text)
+
+
+def _state(text: str) -> MergeState:
+    return cast(MergeState, text) if text in get_args(MergeState) else "auto"
