@@ -101,7 +101,8 @@ def variants(name: str, part: str) -> Iterator[tuple[str, str]]:
             yield other, "British spelling"
         if british in name and zipf(other := name.replace(british, american)) >= 1.5:
             yield other, "American spelling"
-    yield from opened(name)
+    if " " not in name:
+        yield from opened(name)
     closed = name.replace(" ", "")
     if " " in name and zipf(closed) >= 1.2:
         yield closed, "written as one word"

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -17,7 +16,7 @@ from parsing.label_files import starter
 from pipeline.config import load_config
 from pipeline.labels import adopt
 from pipeline.status import tag_stats
-from storage.lake import Lake, utc_now
+from storage.lake import Lake, connect, utc_now
 from storage.schemas import TABLES
 
 MENTIONS = 20_000_000
@@ -96,7 +95,7 @@ def _parts(seed: int) -> Iterator[dict[str, pa.Table]]:
     weights = 1 / np.arange(1, len(forms) + 1) ** ZIPF
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(forms))
-    connection = duckdb.connect()
+    connection = connect()
     connection.register("names", names)
     for number in range(MENTIONS // FILE):
         drawn = order[rng.choice(len(forms), FILE, p=weights / weights.sum())]

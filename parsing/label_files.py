@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
 from parsing.merging import PART
 
 COLUMNS = ("tag_id", "tag", "kind", "surface", "state", "evidence", "score")
-_OTHER_KINDS: tuple[Kind, ...] = ("action", "attribute", "scene", "object")
+_SENSES: tuple[tuple[Kind, str], ...] = (("object", "n"), ("action", "v"), ("attribute", "a"))
 
 
 def to_csv(system: LabelSystem) -> str:
@@ -138,9 +139,11 @@ class PublishedList:
         """
         taken: set[tuple[str, str]] = set()
         labels = []
+        counts = Counter(name.lower() for name in self.names)
         for tag_id, entry in enumerate(self.names):
             name = entry.lower()
-            kinds: Sequence[Kind] = (wordnet.likely_kind(name), *_OTHER_KINDS)
+            alone = counts[entry.lower()] == 1
+            kinds = [wordnet.likely_kind(name)] if alone else _senses_in_order(name)
             free = [kind for kind in kinds if (name, PART[kind]) not in taken]
             if not free:
                 raise ParsingError(f"Line {tag_id + 1}: {name!r} comes more than three times.")
@@ -149,6 +152,12 @@ class PublishedList:
         surfaces = [Surface(x.name, x.kind, x.tag_id, "kept", None, 0) for x in labels]
         surfaces.sort(key=lambda s: (s.surface, s.kind))
         return LabelSystem(tuple(labels), tuple(surfaces))
+
+
+def _senses_in_order(name: str) -> list[Kind]:
+    """The kinds of a name that is listed several times, as Tag2Text orders them."""
+    known = [kind for kind, pos in _SENSES if wordnet.has(name, pos)]
+    return [*known, *(kind for kind, _ in _SENSES if kind not in known)]
 
 
 def mapping(old: LabelSystem, new: LabelSystem) -> Iterator[tuple[int, str, int | None, str, str]]:

@@ -61,6 +61,11 @@ def test_every_command_is_told(command: str) -> None:
     assert any(words[1] == command for words in command_lines(DOCS)), command
 
 
+@pytest.mark.parametrize("command", sorted(COMMANDS["labels"].commands))  # type: ignore[attr-defined]
+def test_every_labels_command_is_told(command: str) -> None:
+    assert any(words[1:3] == ["labels", command] for words in command_lines(DOCS)), command
+
+
 @pytest.mark.parametrize("words", command_lines(DOCS), ids=" ".join)
 def test_every_command_line_parses(words: list[str]) -> None:
     _, name, *rest = words
@@ -68,6 +73,10 @@ def test_every_command_line_parses(words: list[str]) -> None:
         return
     assert name in COMMANDS, name
     command = COMMANDS[name]
+    if isinstance(command, typer.main.TyperGroup):
+        name, *rest = rest
+        assert name in command.commands, name
+        command = command.commands[name]
     required = [p for p in command.params if p.required and p.param_type_name == "argument"]
     given = [word for word in rest if not word.startswith("-")]
     if not given and required:  # prose that names the command alone

@@ -1,0 +1,182 @@
+"""Changes by hand: what moves, what stays, what can be undone, what is refused."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parsing.errors import ParsingError
+from parsing.label_edits import add, apply_review, diff, find, merge, review_csv, split
+from parsing.label_files import PublishedList, from_csv, mapping, to_csv, to_published
+from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
+
+COUNTS = [
+    SurfaceCount("dog", "object", 9, 9), SurfaceCount("car", "object", 8, 8),
+    SurfaceCount("automobile", "object", 4, 4), SurfaceCount("couch", "object", 5, 5),
+    SurfaceCount("sofa", "object", 4, 4), SurfaceCount("train", "object", 6, 6),
+    SurfaceCount("train", "action", 3, 3), SurfaceCount("bike", "object", 7, 7),
+    SurfaceCount("motorcycle", "object", 3, 3), SurfaceCount("red", "attribute", 5, 5),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def system() -> LabelSystem:
+    return build_labels(COUNTS, LabelConfig())
+
+
+def _id(system: LabelSystem, surface: str) -> int:
+    tag_id = find(system, surface).tag_id
+    assert tag_id is not None
+    return tag_id
+
+
+def test_merge_moves_every_form_and_retires_the_id(system: LabelSystem) -> None:
+    changed = merge(system, "dog", "automobile")
+    assert {_id(changed, s) for s in ("dog", "car", "automobile")} == {_id(system, "dog")}
+    (label,) = [x for x in changed.labels if x.name == "dog"]
+    assert label.mentions == 21
+    assert {(c.surface, c.what) for c in diff(system, changed)} == {
+        ("car", "moved"), ("automobile", "moved"),
+    }  # fmt: skip
+    assert changed.digest != system.digest
+    again = add(changed, "zebra", "object")
+    assert _id(again, "zebra") > max(x.tag_id for x in system.labels)
+
+
+def test_a_retired_id_is_not_given_again(system: LabelSystem) -> None:
+    last = add(system, "zebra", "object")
+    gone = merge(last, "dog", "zebra")
+    assert _id(add(gone, "okapi", "object"), "okapi") > _id(last, "zebra")
+
+
+def test_split_undoes_a_merge_for_good(system: LabelSystem) -> None:
+    changed = split(system, "automobile")
+    assert _id(changed, "automobile") == system.first_free
+    assert _id(changed, "car") == _id(system, "car")
+    states = {(m.surface, m.into): m.state for m in changed.merges}
+    assert states["automobile", "car"] == "rejected"
+    later = build_labels([*COUNTS, SurfaceCount("zebra", "object", 5, 5)], LabelConfig(), changed)
+    assert _id(later, "automobile") == _id(changed, "automobile") != _id(later, "car")
+
+
+def test_split_of_a_tag_takes_it_apart(system: LabelSystem) -> None:
+    changed = split(system, "couch")
+    assert _id(changed, "sofa") != _id(changed, "couch") == _id(system, "couch")
+
+
+def test_homonyms_ask_for_the_kind(system: LabelSystem) -> None:
+    with pytest.raises(ParsingError, match="action, object"):
+        find(system, "train")
+    assert find(system, "train", "action").tag_id != find(system, "train", "object").tag_id
+    with pytest.raises(ParsingError, match="kept apart"):
+        merge(add(system, "jog", "action"), "dog", "jog")
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda s: merge(s, "dog", "dgo"), "dgo"),
+        (lambda s: merge(s, "dog", "dog"), "already"),
+        (lambda s: split(s, "dog"), "only surface form"),
+        (lambda s: split(s, "unicorn"), "unicorn"),
+        (lambda s: add(s, "dog", "object"), "belongs to tag"),
+        (lambda s: add(s, " ", "object"), "needs a name"),
+        (lambda s: apply_review(s, [{"surface": "a", "into": "b"}]), "columns"),
+        (lambda s: apply_review(s, [{"surface": "a", "into": "b", "kind": "object",
+                                     "state": "rejected"}]), "'a'"),
+        (lambda s: apply_review(s, [{"surface": "a", "into": "b", "kind": "object",
+                                     "state": "maybe"}]), "maybe"),
+    ],
+)  # fmt: skip
+def test_wrong_input_says_what_and_changes_nothing(system: LabelSystem, edit, says: str) -> None:  # type: ignore[no-untyped-def]
+    before = system.digest
+    with pytest.raises(ParsingError, match=says):
+        edit(system)
+    assert system.digest == before
+
+
+def test_a_review_is_edited_and_taken_in(system: LabelSystem) -> None:
+    (row,) = csv.DictReader(review_csv(system).splitlines())
+    assert (row["surface"], row["into"], row["state"]) == ("motorcycle", "bike", "needs-review")
+    confirmed = apply_review(system, [row | {"state": "confirmed"}])
+    assert _id(confirmed, "motorcycle") == _id(confirmed, "bike")
+    rejected = apply_review(system, [row | {"state": "rejected"}])
+    assert not list(csv.DictReader(review_csv(rejected).splitlines()))
+    everything = list(csv.DictReader(review_csv(system, every=True).splitlines()))
+    undone = apply_review(
+        system, [r | {"state": "rejected"} for r in everything if r["surface"] == "sofa"]
+    )
+    assert _id(undone, "sofa") != _id(undone, "couch")
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(["split", "merge"]), max_size=6), st.randoms())
+def test_any_edits_keep_every_form_and_never_reuse_an_id(edits: list[str], chance) -> None:  # type: ignore[no-untyped-def]
+    now = build_labels(COUNTS, LabelConfig())
+    forms = {(s.surface, s.kind) for s in now.surfaces}
+    owner = {x.tag_id: x.name for x in now.labels}
+    for edit in edits:
+        names = [s.surface for s in now.surfaces if s.kind == "object"]
+        try:
+            if edit == "merge":
+                now = merge(now, chance.choice(names), chance.choice(names), "object")
+            else:
+                now = split(now, chance.choice(names), "object")
+        except ParsingError:
+            continue
+        for label in now.labels:
+            assert owner.setdefault(label.tag_id, label.name) == label.name
+        assert {(s.surface, s.kind) for s in now.surfaces} == forms
+        assert sum(x.mentions for x in now.labels) == sum(c.mentions for c in COUNTS)
+
+
+def test_csv_round_trip(system: LabelSystem) -> None:
+    read = from_csv(to_csv(system))
+    assert to_csv(read) == to_csv(system)
+    assert not diff(system, read)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tag,kind\n", "lacks the column"),
+        ("tag_id,tag,kind,surface\nx,dog,object,dog\n", "line 2"),
+        ("tag_id,tag,kind,surface\n1,dog,thing,dog\n", "thing"),
+        ("tag_id,tag,kind,surface\n1,dog,object,dog\n1,cat,object,cat\n", "ID 1 is both"),
+        (
+            "tag_id,tag,kind,surface\n1,dog,object,dog\n2,pup,object,pup\n2,pup,object,dog\n",
+            "tags 1",
+        ),
+        ("tag_id,tag,kind,surface\n1,dog,object,hound\n", "lacks its own form"),
+    ],
+)
+def test_bad_files_say_where(text: str, says: str) -> None:
+    with pytest.raises(ParsingError, match=says):
+        from_csv(text)
+
+
+def test_published_lists_keep_their_ids(tmp_path, system: LabelSystem) -> None:  # type: ignore[no-untyped-def]
+    tags, cuts, words = (tmp_path / name for name in ("tags.txt", "cuts.txt", "words.txt"))
+    tags.write_text("dog\nautomobile \nCD\ntrain\ntrain\n", encoding="utf-8")
+    cuts.write_text("0.65\n0.7\n0.8\n0.5\n1.0\n")
+    words.write_text("狗\n汽车 \nCD\n火车\n训练\n", encoding="utf-8")
+    given = PublishedList.read(tags, cuts, words)
+    assert given.thresholds == (0.65, 0.7, 0.8, 0.5, 1.0)
+    assert given.translations is not None and given.translations[1] == "汽车"
+    published = given.system()
+    assert [(x.tag_id, x.name) for x in published.labels][3:] == [(3, "train"), (4, "train")]
+    assert published.labels[3].kind != published.labels[4].kind
+    found = {row[0]: row[3] for row in mapping(published, system)}
+    assert found == {0: "dog", 1: "car", 2: "", 3: "train", 4: "train"}
+    assert to_published(published).splitlines()[:2] == ["dog", "automobile"]
+    cuts.write_text("0.65\n")
+    with pytest.raises(ParsingError, match="1 lines, but"):
+        PublishedList.read(tags, cuts)
+    tags.write_text("dog\n\ncat\n")
+    with pytest.raises(ParsingError, match="line 2"):
+        PublishedList.read(tags)
+    with pytest.raises(ParsingError, match="retired"):
+        to_published(merge(system, "dog", "car"))
