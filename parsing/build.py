@@ -9,16 +9,17 @@ from parsing import wordnet
 from parsing.config import LabelConfig
 from parsing.graph import Kind
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount
-from parsing.merging import PART, Key, evidence, groups, head_of, weak_pairs
+from parsing.merging import NO_DOUBTS, PART, Doubts, Key, evidence, groups, head_of, weak_pairs
 
 
 class Builder:
     """One build; every step is a function of sorted input, so order in never matters."""
 
     def __init__(
-        self, counts: Sequence[SurfaceCount], config: LabelConfig, previous: LabelSystem
-    ) -> None:
-        self.config = config
+        self, counts: Sequence[SurfaceCount], config: LabelConfig, previous: LabelSystem,
+        doubts: Doubts = NO_DOUBTS,
+    ) -> None:  # fmt: skip
+        self.config, self.doubts = config, doubts
         self.previous = previous
         self.mentions: dict[tuple[str, Kind], int] = defaultdict(int)
         for row in counts:
@@ -37,7 +38,7 @@ class Builder:
     def system(self) -> LabelSystem:
         """Cut, join, number, explain."""
         self._cut()
-        self._number(groups([*self._candidates(), *self.tags]))
+        self._number(groups([*self._candidates(), *self.tags], self.doubts))
         self._rare_compounds()
         surfaces = self._surfaces()
         return LabelSystem(self._labels(surfaces), surfaces, self._merges())
@@ -142,7 +143,7 @@ class Builder:
         return tuple(found[ends] for ends in sorted(found))
 
     def _to_review(self) -> Iterator[Merge]:
-        for a, b, why in weak_pairs(self.tags):
+        for a, b, why in weak_pairs(self.tags, self.doubts):
             if self.tags[a] == self.tags[b]:
                 continue
             into, key = sorted((a, b), key=lambda k: (-self.by_key[k], self.tags[k], k))

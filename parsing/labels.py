@@ -9,12 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from parsing import wordnet
 from parsing.config import LabelConfig
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+
+if TYPE_CHECKING:
+    from parsing.merging import Doubts
 
 __all__ = [
     "Label",
@@ -157,12 +160,18 @@ class LabelSystem:
 
 
 def build_labels(
-    counts: Sequence[SurfaceCount], config: LabelConfig, previous: LabelSystem | None = None
+    counts: Sequence[SurfaceCount],
+    config: LabelConfig,
+    previous: LabelSystem | None = None,
+    doubts: Doubts | None = None,
 ) -> LabelSystem:
-    """A label system from a corpus, extending an older one whose IDs stay as they are."""
+    """A label system from a corpus, extending an older one whose IDs stay as they are.
+
+    Merges in `doubts` are left to a person.
+    """
     from parsing.build import Builder
 
-    return Builder(counts, config, previous or LabelSystem()).system()
+    return Builder(counts, config, previous or LabelSystem(), doubts or {}).system()
 
 
 def _entry(entry: str) -> tuple[str, Kind]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Literal
 
@@ -22,6 +22,9 @@ PART: dict[Kind, Part] = {
 }
 _KIND_OF: dict[Part, Kind] = {"noun": "object", "verb": "action", "adjective": "attribute"}
 _POS: dict[Part, str] = {"noun": "n", "verb": "v", "adjective": "a"}
+Doubts = Mapping[frozenset[Key], str]
+"""What a corpus says against a merge that WordNet or the spelling suggests."""
+NO_DOUBTS: Doubts = {}
 _TOO_COMMON = 40  # surfaces below one synset beyond which a shared sense says nothing
 
 
@@ -43,8 +46,17 @@ def evidence(a: Key, b: Key) -> Evidence | None:
     return found
 
 
-def groups(keys: Iterable[Key]) -> list[list[Key]]:
-    """Surfaces joined by strong evidence, each list in alphabetical order."""
+def strong_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key]]:
+    """Pairs that strong evidence joins, in alphabetical order."""
+    for bucket in _buckets(sorted(set(keys))):
+        for a, b in combinations(bucket, 2):
+            found = evidence(a, b)
+            if found is not None and found.strong:
+                yield a, b
+
+
+def groups(keys: Iterable[Key], doubts: Doubts = NO_DOUBTS) -> list[list[Key]]:
+    """Surfaces joined by strong evidence that nothing speaks against, in alphabetical order."""
     parent: dict[Key, Key] = {key: key for key in sorted(set(keys))}
 
     def root(key: Key) -> Key:
@@ -52,12 +64,10 @@ def groups(keys: Iterable[Key]) -> list[list[Key]]:
             key = parent[key]
         return key
 
-    for bucket in _buckets(parent):
-        for a, b in combinations(bucket, 2):
-            found = evidence(a, b)
-            if found is not None and found.strong:
-                first, second = sorted((root(a), root(b)))
-                parent[second] = first
+    for a, b in strong_pairs(parent):
+        if frozenset({a, b}) not in doubts:
+            first, second = sorted((root(a), root(b)))
+            parent[second] = first
     joined: dict[Key, list[Key]] = defaultdict(list)
     for key in parent:
         joined[root(key)].append(key)
@@ -74,8 +84,10 @@ def _buckets(keys: Iterable[Key]) -> Iterator[list[Key]]:
     return (bucket for bucket in buckets.values() if len(bucket) > 1)
 
 
-def weak_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key, Evidence]]:
-    """Pairs that share only a minor sense: for a person to look at, each once."""
+def weak_pairs(
+    keys: Iterable[Key], doubts: Doubts = NO_DOUBTS
+) -> Iterator[tuple[Key, Key, Evidence]]:
+    """Pairs that share only a minor sense, or are doubted: for a person to look at, each once."""
     by_sense: dict[str, set[Key]] = defaultdict(set)
     for key in keys:
         for synset in wordnet.senses(key[0], _POS[key[1]]):
@@ -88,7 +100,10 @@ def weak_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key, Evidence]]:
         for pair in combinations(sorted(bucket), 2)
     }
     for a, b in sorted(pairs):
-        if (found := evidence(a, b)) is not None and not found.strong:
+        found, doubt = evidence(a, b), doubts.get(frozenset({a, b}))
+        if found is not None and doubt is not None:
+            yield a, b, Evidence(f"{found.text}; but {doubt}", found.score, strong=False)
+        elif found is not None and not found.strong:
             yield a, b, found
 
 

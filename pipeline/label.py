@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from model.text import TextEncoder
 from parsing.hierarchy import parents
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount, build_labels
+from parsing.merging import PART, Doubts, Key, spelling, strong_pairs
 from pipeline.columns import table_of
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
@@ -26,6 +28,7 @@ class BuildLabels(Stage):
     """Builds the label system from the training images' captions, extending the one in use."""
 
     name = "label"
+    version = 2
     doc = "mentions -> label system"
     unit = "corpus"
     pinned = True
@@ -40,19 +43,72 @@ class BuildLabels(Stage):
     }
     sections = ("label",)
 
+    def identity(self) -> dict[str, Any]:
+        """Names are compared by their embeddings."""
+        return {"text": TextEncoder().digest}
+
     def run(self, batch: Batch, context: Context) -> Result:
         """Every surface form is kept with a tag ID or dropped with a reason."""
         counts = [
             SurfaceCount(row["surface"], row["kind"], row["mentions"], row["images"])
             for row in batch["counts"].to_pylist()
         ]
-        system = build_labels(counts, self.config.label, previous=system_of(batch.tables))
+        found = doubts({(c.surface, PART[c.kind]) for c in counts}, context.query)
+        system = build_labels(counts, self.config.label, system_of(batch.tables), found)
         considered = {(c.surface, c.kind) for c in counts}
         of_corpus = [s for s in system.surfaces if (s.surface, s.kind) in considered]
         kept = sum(s.state == "kept" for s in of_corpus)
         dropped = sum(s.state == "dropped" for s in of_corpus)
         balance = {batch.unit: Counts(len(counts), kept, dropped)}
         return Result(rows_of(system), balance, artifact=system.version)
+
+
+LEAST_ALIKE = 0.35
+"""Cosine of two names' text embeddings below which they are hardly the same thing."""
+MOST_TOGETHER = 0.02
+"""Share of the rarer form's captions that may name both: who says sofa and couch means two."""
+_TOGETHER = """
+    WITH pairs AS (SELECT unnest($a) AS a, unnest($b) AS b),
+    said AS (
+        SELECT DISTINCT caption_id, surface FROM current_mentions
+        WHERE source = 'original' AND surface IN (SELECT a FROM pairs UNION SELECT b FROM pairs)
+    ),
+    often AS (SELECT surface, count(*) AS captions FROM said GROUP BY surface)
+    SELECT p.a, p.b, count(*) AS together,
+           least(any_value(m.captions), any_value(n.captions)) AS rarer
+    FROM pairs p
+    JOIN said x ON x.surface = p.a
+    JOIN said y ON y.surface = p.b AND y.caption_id = x.caption_id
+    JOIN often m ON m.surface = p.a
+    JOIN often n ON n.surface = p.b
+    GROUP BY p.a, p.b
+"""
+
+
+def doubts(keys: set[Key], query: Callable[..., pa.Table]) -> Doubts:
+    """What the captions and the text encoder say against merges that would be made.
+
+    Two forms that one caption names side by side are two things; two names whose embeddings lie
+    far apart are hardly one.
+    """
+    pairs = list(strong_pairs(keys))
+    if not pairs:
+        return {}
+    names = sorted({surface for pair in pairs for surface, _ in pair})
+    vectors = dict(zip(names, TextEncoder().label_queries(names), strict=True))
+    ends = {"a": [a for (a, _), _ in pairs], "b": [b for _, (b, _) in pairs]}
+    shares = {
+        (row["a"], row["b"]): row["together"] / row["rarer"]
+        for row in query(_TOGETHER, ends).to_pylist()
+    }
+    found: dict[frozenset[Key], str] = {}
+    for a, b in pairs:
+        share, alike = shares.get((a[0], b[0]), 0.0), float(vectors[a[0]] @ vectors[b[0]])
+        if share > MOST_TOGETHER:
+            found[frozenset({a, b})] = f"{share:.0%} of the rarer one's captions name both"
+        elif alike < LEAST_ALIKE and spelling(a[0]) != spelling(b[0]):
+            found[frozenset({a, b})] = f"the names are little alike ({alike:.2f})"
+    return found
 
 
 def rows_of(system: LabelSystem) -> dict[str, Any]:

@@ -80,6 +80,24 @@ SELECT c.*
 FROM candidate_tags c
 ANTI JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id;
 
+-- Every more general tag of a tag: poodle, dog; poodle, animal.
+CREATE VIEW tag_ancestors AS
+WITH RECURSIVE up AS (
+    SELECT tag_id, parent_id AS ancestor_id FROM current_label_parents
+    UNION
+    SELECT u.tag_id, p.parent_id FROM up u JOIN current_label_parents p ON p.tag_id = u.ancestor_id
+)
+SELECT tag_id, ancestor_id FROM up;
+
+-- The most specific tags of an image: no animal where there is a dog.
+CREATE VIEW specific_tags AS
+SELECT t.*
+FROM tags t
+ANTI JOIN (
+    SELECT s.image_id, a.ancestor_id
+    FROM tags s JOIN tag_ancestors a ON a.tag_id = s.tag_id
+) g ON g.image_id = t.image_id AND g.ancestor_id = t.tag_id;
+
 -- Without names and lists per image, which are most of the cost with millions of images.
 CREATE VIEW tag_stats AS
 SELECT l.tag_id, l.name, l.kind,

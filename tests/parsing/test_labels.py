@@ -187,3 +187,11 @@ def test_any_corpus(
     for row in second:
         (found,) = [s for s in grown.surfaces if (s.surface, s.kind) == (row.surface, row.kind)]
         assert (found.tag_id is None) == (found.reason is not None)
+
+
+def test_a_doubted_merge_waits_for_a_person() -> None:
+    pair = frozenset({("couch", "noun"), ("sofa", "noun")})
+    system = build_labels(CORPUS, LabelConfig(), doubts={pair: "both are named"})  # type: ignore[dict-item]
+    assert _tag(system, "couch") != _tag(system, "sofa")
+    (row,) = [m for m in system.merges if {m.surface, m.into} == {"couch", "sofa"}]
+    assert row.state == "needs-review" and row.evidence.endswith("but both are named")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from parsing.label_edits import add, find, merge, split
 from parsing.label_files import starter
+from parsing.merging import Key
 from pipeline.demo import demo_config
 from pipeline.errors import PlanError
+from pipeline.label import doubts
 from pipeline.labels import (
     adopt,
     corpus_counts,
@@ -21,8 +24,28 @@ from pipeline.labels import (
 )
 from pipeline.runner import Runner
 from storage.lake import Lake
+from storage.schemas import TABLES
 
 CONFIG = demo_config(24, 0)
+
+
+def test_what_captions_name_side_by_side_is_not_one_thing(tmp_path: Path) -> None:
+    said = [("c1", "couch"), ("c1", "sofa"), ("c2", "car"), ("c3", "automobile")]
+    rows = [
+        {"caption_id": caption, "image_id": caption, "source": "original", "surface": surface,
+         "kind": "object", "start": 9 * n, "end": 9 * n + 4, "shard_id": "s", "work_id": "w"}
+        for n, (caption, surface) in enumerate(said)
+    ]  # fmt: skip
+    ledger = {"work_id": "w", "stage": "parse", "unit": "s", "unit_digest": "s",
+              "fingerprint": "f", "artifact": None, "n_in": 3, "n_kept": 3, "n_dropped": 0,
+              "n_rejected": 0, "run_id": "r", "seconds": 0.0}  # fmt: skip
+    with Lake.create(tmp_path / "lake") as lake:
+        table = pa.Table.from_pylist(rows, schema=TABLES["mentions"].schema)
+        lake.commit({"mentions": [lake.stage_file("mentions", "m", table)]}, [ledger], "test")
+        keys: set[Key] = {(surface, "noun") for _, surface in said}
+        found = doubts(keys, lake.query)
+    assert {tuple(sorted(name for name, _ in pair)) for pair in found} == {("couch", "sofa")}
+    assert "name both" in next(iter(found.values()))
 
 
 def _images(lake: Path) -> dict[str, set[str]]:
@@ -115,4 +138,12 @@ def test_the_starter_system_in_a_lake(demo_copy: Path) -> None:
         assert opened.scalar("SELECT count(*) FROM current_labels") == 4585
         assert opened.scalar("SELECT count(*) FROM tags WHERE name = 'dog'") > 0
         assert opened.scalar("SELECT count(*) FROM label_parents") > 1000
+        general = opened.scalar(
+            "SELECT count(*) FROM tags t JOIN tags s USING (image_id) JOIN tag_ancestors a "
+            "ON a.tag_id = s.tag_id AND a.ancestor_id = t.tag_id"
+        )
+        left_out = opened.scalar(
+            "SELECT (SELECT count(*) FROM tags) - (SELECT count(*) FROM specific_tags)"
+        )
+        assert 0 < left_out <= general
     assert label_of(starter(), "dog", None)["name"] == "dog"
