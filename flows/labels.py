@@ -165,18 +165,15 @@ def export(
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="starter, a .csv, or a published .txt list")],
+    source: Annotated[str, typer.Argument(help="starter, a version, a .csv, or a published .txt")],
     lake: LakeDir = DEFAULT_LAKE,
     config: ConfigFile = None,
     set: Settings = None,
 ) -> None:
     """Use a given label system in this lake; captions are counted, not read again."""
-    from pipeline.errors import PlanError
     from pipeline.labels import corpus_counts, system_named, with_counts
     from storage.lake import Lake
 
-    if source != "starter" and not Path(source).exists():
-        raise PlanError(f"{source}: no such file; name a file, or `starter`")
     given = system_named(lake, source)
     with Lake.open(lake, read_only=True) as opened:
         counted = with_counts(given, corpus_counts(opened))
