@@ -23,7 +23,7 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "4"
+VERSION = "5"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",

@@ -59,7 +59,11 @@ class Word:
         return [child for child in self.children if child.dep in deps]
 
     def moved(self, head: Word | None, dep: str) -> None:
-        """Hang this word on another head."""
+        """Hang this word on another head; one that hangs below it takes its place first."""
+        if head is self:
+            return
+        if head is not None and head.under(self):
+            head.moved(self.head, self.dep)  # a ring would never end
         if self.head is not None:
             self.head.children.remove(self)
         self.head, self.dep = head, dep

@@ -125,4 +125,6 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("the crew of a satellite", "crew, satellite", "", ""),
     ("a couple of people sit in chairs", "person, chair", "", "sit"),
     ("a city received centimetres of snow", "city, snow", "", "receive"),
+    # once a ring in the tree, and no end
+    ("person - a gallery couple photo sharing website", "gallery couple, website", "", "share"),
 ]
