@@ -49,7 +49,9 @@ class Tagger(nn.Module):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         self.image_proj = nn.Linear(channels, hidden)
-        self.decoder = RecognitionDecoder(queries.shape[1], hidden, layers, heads, dropout)
+        self.decoder = RecognitionDecoder(
+            queries.shape[1], hidden, hidden, 2 * hidden, layers, heads, dropout
+        )
         self.readout = nn.Linear(channels, len(queries))
         self.overview = nn.Linear(channels, len(queries), bias=False)
         for start in (self.readout.weight, self.readout.bias, self.overview.weight):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from model.decoder import DecoderLayer, RecognitionDecoder
 
@@ -49,7 +50,7 @@ def layer_by_hand(labels: Array, tokens: Array, layer: DecoderLayer) -> Array:
 
 def decoder(seed: int = 0) -> RecognitionDecoder:
     torch.manual_seed(seed)
-    built = RecognitionDecoder(text_dim=6, hidden=8, layers=2, heads=2, dropout=0.0).double().eval()
+    built = RecognitionDecoder(6, 8, 8, 16, layers=2, heads=2, dropout=0.0).double().eval()
     for parameter in built.parameters():  # norms and the silent last layer too
         torch.nn.init.normal_(parameter, std=0.5)
     return built
@@ -61,6 +62,7 @@ def test_forward_is_the_equation() -> None:
     with torch.no_grad():
         logits = built(queries, tokens).numpy()
     for image in range(3):
+        assert isinstance(built.wordvec_proj, nn.Linear) and isinstance(built.fc, nn.Linear)
         labels = np.maximum(linear(queries.numpy(), built.wordvec_proj), 0)
         for layer in built.layers:
             assert isinstance(layer, DecoderLayer)
@@ -84,5 +86,5 @@ def test_order_of_positions_does_not_matter() -> None:
 
 
 def test_it_starts_silent() -> None:
-    fresh = RecognitionDecoder(text_dim=6, hidden=8, layers=2, heads=2, dropout=0.0)
+    fresh = RecognitionDecoder(6, 8, 8, 16, layers=2, heads=2, dropout=0.0)
     assert fresh(torch.randn(5, 6), torch.randn(2, 4, 8)).abs().max() == 0

@@ -1,0 +1,227 @@
+"""Published checkpoints of RAM, RAM++ and Tag2Text: load them, convert them, and load the result.
+
+A `.pth` is a pickle with optimizer state and no names; converted it is a folder with
+`weights.safetensors` and `model.json`, named by its digest, that carries its label list along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.errors import CheckpointError
+from model.label_queries import DescribedQueries, FixedQueries, check_queries
+from model.published_layout import renamed, resized_table, shape_of
+from model.ram import RamShape, RecognizeAnything
+from model.swin import SwinShape
+from model.text_networks import TextShape
+
+HEADS, TEXT_HEADS, DESCRIPTIONS = 4, 12, 51
+"""Of the published networks; no tensor tells them."""
+_TABLE = ".relative_position_bias_table"
+
+
+@dataclass(frozen=True)
+class PublishedLabels:
+    """The label list of a checkpoint, in the order of its logits."""
+
+    names: tuple[str, ...]
+    thresholds: tuple[float, ...] | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of the names in order; two lists that differ in one line have different digests."""
+        return hashlib.sha256("\n".join(self.names).encode()).hexdigest()[:16]
+
+
+def load_published(
+    path: Path, names: Sequence[str] | None = None, *, image_size: int | None = None,
+    heads: int = HEADS, text_heads: int = TEXT_HEADS, descriptions: int = DESCRIPTIONS,
+) -> RecognizeAnything:  # fmt: skip
+    """A published `.pth` file as a network in evaluation mode, float32, on the CPU.
+
+    Args:
+        names: the label list that belongs to it; only its length can be checked here.
+        image_size: another one than it was saved with; windows and their tables are scaled.
+        heads, text_heads, descriptions: for networks that differ from the published ones.
+
+    Raises:
+        CheckpointError: no such file, not loadable without running code, unexpected or missing
+            keys (they are named), wrong sizes, or another number of labels than `names`.
+    """
+    weights = _read(path)
+    try:
+        shape = shape_of(weights, heads, text_heads, descriptions)
+        if names is not None and len(names) != shape.labels:
+            raise CheckpointError(f"{shape.labels} labels, but the list has {len(names)} names")
+        state = dict(renamed(weights))
+        model = _filled(shape, state, image_size)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if isinstance(model.queries, FixedQueries | DescribedQueries):
+        check_queries(model.queries.embedding, tuple(names) if names else None)
+    return model
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file") from error
+    except (pickle.UnpicklingError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{path}: no checkpoint that loads safely: {reason}") from error
+    weights = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise CheckpointError(f"{path}: holds no state of a model")
+    return {
+        key.replace("vision_multi", "tagging_head"): value.float() if value.is_floating_point()
+        else value
+        for key, value in weights.items()
+    }  # fmt: skip
+
+
+def _filled(shape: RamShape, state: dict[str, Tensor], image_size: int | None) -> RecognizeAnything:
+    shape = shape if image_size is None else shape.at(image_size)
+    model = RecognizeAnything(shape)
+    own = model.state_dict()
+    for key in state:
+        if key.endswith(_TABLE) and key in own:
+            stage = int(key.split(".layers.")[1].split(".")[0])
+            state[key] = resized_table(state[key], shape.swin.window_at(stage))
+    _settle_shared(model, state)
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    for word, keys in (("missing", missing), ("unexpected", unexpected)):
+        if keys:
+            raise CheckpointError(f"{word} weights, {len(keys)}: {', '.join(keys[:5])}")
+    wrong = [key for key in own if own[key].shape != state[key].shape]
+    if wrong:
+        key = wrong[0]
+        raise CheckpointError(
+            f"{len(wrong)} weights of another size: {key} is {tuple(state[key].shape)}, "
+            f"{tuple(own[key].shape)} is wanted"
+        )
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _settle_shared(model: RecognizeAnything, state: dict[str, Tensor]) -> None:
+    """Weights that parts share are those of the recognition decoder and of the embeddings."""
+    first: dict[int, str] = {}
+    differ = []
+    for key, parameter in model.state_dict(keep_vars=True).items():
+        kept = first.setdefault(id(parameter), key)
+        if kept != key and kept in state:
+            if key in state and not torch.equal(state[key], state[kept]):
+                differ.append(key)
+            state[key] = state[kept]
+    if differ:
+        warnings.warn(
+            f"{len(differ)} weights that are shared differ in the file; the first of each pair is "
+            f"used, not {differ[0]}",
+            stacklevel=4,
+        )
+
+
+def save_converted(model: RecognizeAnything, labels: PublishedLabels, folder: Path) -> Path:
+    """Write network and label list into `folder` under their digest; returns the new folder.
+
+    Raises:
+        CheckpointError: there are not as many names, or thresholds, as labels.
+    """
+    for what, count in (("names", labels.names), ("thresholds", labels.thresholds)):
+        if count is not None and len(count) != model.shape.labels:
+            raise CheckpointError(
+                f"{len(count)} {what} for {model.shape.labels} labels; the list belongs to another "
+                "checkpoint"
+            )
+    content = {
+        "kind": "published", "shape": asdict(model.shape), "names": labels.names,
+        "thresholds": labels.thresholds, "label_digest": labels.digest,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        save_file(_unshared(model), temporary / "weights.safetensors")
+        (temporary / "model.json").write_text(json.dumps(content, sort_keys=True, indent=1))
+        target = folder / _digest(temporary)
+        if not target.exists():
+            temporary.chmod(0o755)
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def load_converted(
+    path: Path, names: Sequence[str] | None = None, *, image_size: int | None = None
+) -> tuple[RecognizeAnything, PublishedLabels]:
+    """What `save_converted` wrote.
+
+    Raises:
+        CheckpointError: damaged, changed, or `names` are not the list that it was converted with.
+    """
+    try:
+        content: dict[str, Any] = json.loads((path / "model.json").read_text())
+        digest = _digest(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: no readable checkpoint: {error}") from error
+    if digest != path.name:
+        raise CheckpointError(f"{path}: its content has the digest {digest}; it was changed")
+    if content.get("kind") != "published":
+        raise CheckpointError(f"{path}: holds a {content.get('kind')}, no converted checkpoint")
+    thresholds = content["thresholds"]
+    labels = PublishedLabels(
+        tuple(content["names"]), None if thresholds is None else tuple(thresholds)
+    )
+    if names is not None and PublishedLabels(tuple(names)).digest != labels.digest:
+        raise CheckpointError(
+            f"{path}: another label list than the {len(labels.names)} names it was converted with"
+        )
+    try:
+        state = load_file(path / "weights.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return _filled(_shape(content["shape"]), state, image_size), labels
+
+
+def _shape(saved: dict[str, Any]) -> RamShape:
+    swin: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in saved["swin"].items()
+    }
+    text = TextShape(**saved["text"]) if saved["text"] else None
+    return RamShape(**{**saved, "swin": SwinShape(**swin), "text": text})
+
+
+def _unshared(model: RecognizeAnything) -> dict[str, Tensor]:
+    """The weights, each once; `_settle_shared` gives shared ones their second names back."""
+    seen: set[int] = set()
+    weights = {}
+    for key, value in model.state_dict(keep_vars=True).items():
+        if id(value) not in seen:
+            seen.add(id(value))
+            weights[key] = value.detach().contiguous()
+    return weights
+
+
+def _digest(folder: Path) -> str:
+    sha = hashlib.sha256()
+    for name in ("model.json", "weights.safetensors"):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 24):
+                sha.update(block)
+    return sha.hexdigest()[:16]
