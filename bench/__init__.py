@@ -16,6 +16,7 @@ BENCHMARKS = {
     "generation": "bench.generation",
     "kill": "bench.kill",
     "labels": "bench.labels",
+    "model": "bench.model",
     "parse": "bench.parse",
     "planted": "bench.planted",
     "rerun": "bench.rerun",
