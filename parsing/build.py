@@ -139,14 +139,15 @@ class Builder:
 
     def _seed_forms(self) -> None:
         """Class names as they are written ("scissors", "wine glasses"), where nobody has them."""
-        for key, seed in self.seeds.items():
-            for form in seed.forms if key in self.tags else ():
+        tags = dict(self.tags)
+        for key in sorted(self.seeds.keys() & tags.keys()):
+            for form in self.seeds[key].forms:
                 other: Key = (form, key[1])
-                if other not in self.tags:
+                if other not in self.tags and other not in self.seeds:
                     self.reasons.pop(other, None)
-                    self.tags[other] = tag_id = self.tags[key]
-                    why = f"class name of {', '.join(seed.sources)}"
-                    self.why[other] = Merge(tag_id, form, key[0], why, 1, "auto")
+                    self.tags[other] = tags[key]
+                    why = f"class name of {', '.join(self.seeds[key].sources)}"
+                    self.why[other] = Merge(tags[key], form, key[0], why, 1, "auto")
 
     def _rare_compounds(self) -> None:
         """ "metal bench" said twice still says that there is a bench."""
@@ -181,11 +182,11 @@ class Builder:
 
     def _unsaid(self) -> dict[tuple[str, Kind], int]:
         """Seeds, their forms and names of tags in kinds that the corpus does not say them in."""
-        kinds = {seed.key: seed.kind for seed in self.seeds.values()}
-        kinds |= {
-            (form, key[1]): seed.kind for key, seed in self.seeds.items() for form in seed.forms
-            if (form, key[1]) not in self.seeds and (form, key[1]) in self.tags
-        }  # fmt: skip
+        kinds = {key: self.seeds[key].kind for key in sorted(self.seeds)}
+        for (_, part), seed in sorted(self.seeds.items()):
+            for form in seed.forms:
+                if (form, part) in self.tags:
+                    kinds.setdefault((form, part), seed.kind)
         said = {(surface, PART[kind]) for surface, kind in self.mentions}
         return {
             (key[0], kind): 0

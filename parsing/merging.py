@@ -40,10 +40,10 @@ def evidence(a: Key, b: Key, words: Translations = NO_WORDS) -> Evidence | None:
     """Why two surfaces may be the same tag; never across parts of speech.
 
     Strong: WordNet's shared dominant sense, or the same letters. A shared translation alone is
-    weak, since one word of another language may translate two things ("ship" and "boat"). It is
-    strong beside another weak reason (a minor sense, the letters of two listed words), and where
-    the dominant senses are sisters in WordNet and share two translations: sisters are what one
-    coarse word lumps together, two words seldom are.
+    weak, since one word of another language may translate two things. It is strong beside another
+    weak reason (a minor sense, the letters of two listed words), and where the dominant senses are
+    sisters in WordNet that share two translations: sisters ("ship", "boat") are what one coarse
+    word lumps together, two words seldom are.
     """
     if a[1] != b[1]:
         return None

@@ -335,7 +335,7 @@ def synonym_evidence(a: str, b: str, kind: Kind) -> Evidence | None:
 def sisters(a: str, b: str, pos: str) -> str | None:
     """What the dominant senses of both are a kind of, where they are nearest relatives; or None.
 
-    Sisters are of one lexicographer file and have a direct hypernym in common: turtle, tortoise.
+    Sisters are of one lexicographer file with a direct hypernym in common: campfire, bonfire.
     """
     of_a, of_b = senses(a, pos), senses(b, pos)
     if not of_a or not of_b or of_a[0].lexname != of_b[0].lexname or of_a[0] == of_b[0]:
