@@ -41,23 +41,24 @@ def build(
     config: ConfigFile = None,
     set: Settings = None,
 ) -> None:
-    """Count the corpus again and extend the label system; IDs stay as they are."""
+    """Count the corpus again and extend the label system in use; IDs stay as they are."""
     from flows.progress import Bars
     from pipeline.config import load_config
-    from pipeline.labels import current_system
-    from pipeline.runner import Runner
+    from pipeline.labels import build as build_system
 
     given = {
         "ids": ids,
-        "seeds": seed or None,
+        "seeds": seed,
         "translations": None if translations is None else str(translations),
         "translations_of": None if translations_of is None else str(translations_of),
     }
-    said = [f"label.{name}={json.dumps(to, ensure_ascii=False)}" for name, to in given.items() if to is not None]
-    settings = [*(set or []), *said]
-    runner = Runner(lake, load_config(config, settings), workers=workers, reporter=Bars())
-    runner.run(until="label", force=frozenset({"label"}), command="labels build")
-    _say(current_system(runner.lake))
+    said = [
+        f"label.{name}={json.dumps(to, ensure_ascii=False)}"
+        for name, to in given.items()
+        if to is not None
+    ]
+    wanted, lasting = load_config(config, [*(set or []), *said]), load_config(config, set or [])
+    _say(build_system(lake, wanted, lasting, workers, Bars()))
 
 
 @app.command()

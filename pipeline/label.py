@@ -84,19 +84,24 @@ class BuildLabels(Stage):
         given = {name: digest(text) for name, text in made.items() if text != "[]"}
         return {"text": TextEncoder().digest, **given}
 
-    def run(self, batch: Batch, context: Context) -> Result:
-        """Every surface form is kept with a tag ID or dropped with a reason."""
+    def built(self, tables: Mapping[str, pa.Table], query: Callable[..., pa.Table]) -> LabelSystem:
+        """The system in use, extended by the corpus and by what the settings name."""
         counts = [
             SurfaceCount(row["surface"], row["kind"], row["mentions"], row["images"])
-            for row in batch["counts"].to_pylist()
+            for row in tables["counts"].to_pylist()
         ]
         seeds, words = self.given()
         keys = {(c.surface, PART[c.kind]) for c in counts} | {seed.key for seed in seeds}
-        system = build_labels(
-            counts, self.config.label, system_of(batch.tables), doubts(keys, context.query, words),
+        return build_labels(
+            counts, self.config.label, system_of(tables), doubts(keys, query, words),
             words=words, seeds=seeds,
         )  # fmt: skip
-        considered = {(c.surface, c.kind) for c in counts}
+
+    def run(self, batch: Batch, context: Context) -> Result:
+        """Every surface form is kept with a tag ID or dropped with a reason."""
+        system = self.built(batch.tables, context.query)
+        counts = batch["counts"].to_pylist()
+        considered = {(row["surface"], row["kind"]) for row in counts}
         of_corpus = [s for s in system.surfaces if (s.surface, s.kind) in considered]
         kept = sum(s.state == "kept" for s in of_corpus)
         dropped = sum(s.state == "dropped" for s in of_corpus)

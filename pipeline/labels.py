@@ -16,7 +16,8 @@ from parsing.labels import LabelSystem, Surface
 from pipeline.config import Config
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest
-from pipeline.label import PREVIOUS, rows_of, system_of
+from pipeline.label import PREVIOUS, BuildLabels, rows_of, system_of
+from pipeline.reporting import Reporter
 from pipeline.runner import Runner
 from pipeline.stage import Counts, Result, Unit
 from pipeline.work import Job, Staged, stage_rows
@@ -173,6 +174,26 @@ def adopt(lake: Path, config: Config, system: LabelSystem) -> bool:
         seconds = time.perf_counter() - started
         runner.commit(Staged(job, files, result.counts, result.artifact, seconds))
     return True
+
+
+def build(
+    lake: Path, config: Config, lasting: Config, workers: int, reporter: Reporter
+) -> LabelSystem:
+    """Extend the system in use by the captions and by what `config` names, and use the result.
+
+    It is in use like one that was edited: a run with the settings of `lasting` keeps it.
+    """
+    stage = BuildLabels(config, cycle=1)
+    stage.check()
+    runner = Runner(lake, config, workers=workers, reporter=reporter)
+    with runner.lake:
+        runner.run(until="parse", command="labels build")
+        tables = {name: runner.lake.query(sql) for name, sql in stage.inputs.items()}
+        with reporter.stage("label", 1) as advance:
+            system = stage.built(tables, runner.lake.query)
+            advance(1)
+    adopt(lake, lasting, system)
+    return system
 
 
 def label_of(system: LabelSystem, tag: str, kind: Kind | None) -> dict[str, Any]:

@@ -91,6 +91,16 @@ def test_a_build_with_seeds_and_translations(demo_copy: Path, tmp_path: Path, cl
     assert merge["state"] == "needs-review" and "shared translation 独角兽" in merge["evidence"]
     version = json.loads(cli("labels", "versions", *lake[:2], "--json").stdout)[0]["version"]
     assert version in cli("labels", "build", *lake).stdout  # without them, nothing is lost
+    assert cli("run", "--until", "label", *lake).returncode == 0
+    newest = json.loads(cli("labels", "versions", *lake[:2], "--json").stdout)[0]
+    assert newest["version"] == version and newest["in_use"]
+
+
+def test_a_build_keeps_what_was_edited(demo_copy: Path, cli: Cli) -> None:
+    lake = ["--lake", demo_copy / "lake"]
+    assert cli("labels", "add", "axolotl", "--kind", "object", *lake).returncode == 0
+    assert cli("labels", "build", *lake, "--set", "label.min_mentions=2").returncode == 0
+    assert cli("labels", "show", "axolotl", *lake).returncode == 0
 
 
 def test_thresholds_go_in_and_out(demo_copy: Path, tmp_path: Path, cli: Cli) -> None:
