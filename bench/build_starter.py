@@ -24,6 +24,7 @@ from parsing.graph import Kind
 from parsing.label_files import to_csv
 from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
 from parsing.merging import PART, Key, evidence, groups, spelling
+from parsing.seeds import class_forms, lemma_of
 
 STARTER = lexicon.DATA / "starter"
 IDS = 4585
@@ -151,21 +152,6 @@ def read_corrections() -> Corrections:
         else:
             raise ValueError(f"corrections.tsv: unknown action {action!r} in {line!r}")
     return found
-
-
-def class_forms(name: str) -> list[str]:
-    """Readable forms of a class name: "Cabinet/shelf" is two, "bow_(ribbon)" one."""
-    plain = re.sub(r"\(.*?\)", " ", name.lower().replace("_", " "))
-    forms = [" ".join(part.split()) for part in plain.split("/")]
-    return [form.removeprefix("other ") for form in forms if form]
-
-
-def lemma_of(form: str, part: str) -> str:
-    """The tag form of a class: singular, unless only the plural is a word."""
-    if part == "verb":
-        return form
-    base = wordnet.lemma(form, "n", inflected=form.endswith("s"))
-    return base if wordnet.has(base.split(" ")[-1], "n") else form
 
 
 class Starter:

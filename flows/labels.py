@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,20 +27,38 @@ System = Annotated[
 def build(
     lake: LakeDir = DEFAULT_LAKE,
     ids: Annotated[int | None, typer.Option(min=1, help="at most so many tag IDs")] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(help="names that get a tag in any case: a vocabulary, all, or a text file"),
+    ] = None,
+    translations: Annotated[
+        Path | None, typer.Option(help="a bilingual list as evidence for merges")
+    ] = None,
+    translations_of: Annotated[
+        Path | None, typer.Option(help="the list it is aligned with by line")
+    ] = None,
     workers: Workers = 1,
     config: ConfigFile = None,
     set: Settings = None,
 ) -> None:
-    """Count the corpus again and extend the label system; IDs stay as they are."""
+    """Count the corpus again and extend the label system in use; IDs stay as they are."""
     from flows.progress import Bars
     from pipeline.config import load_config
-    from pipeline.labels import current_system
-    from pipeline.runner import Runner
+    from pipeline.labels import build as build_system
 
-    settings = [*(set or []), *([f"label.ids={ids}"] if ids else [])]
-    runner = Runner(lake, load_config(config, settings), workers=workers, reporter=Bars())
-    runner.run(until="label", force=frozenset({"label"}), command="labels build")
-    _say(current_system(runner.lake))
+    given = {
+        "ids": ids,
+        "seeds": seed,
+        "translations": None if translations is None else str(translations),
+        "translations_of": None if translations_of is None else str(translations_of),
+    }
+    said = [
+        f"label.{name}={json.dumps(to, ensure_ascii=False)}"
+        for name, to in given.items()
+        if to is not None
+    ]
+    wanted, lasting = load_config(config, [*(set or []), *said]), load_config(config, set or [])
+    _say(build_system(lake, wanted, lasting, workers, Bars()))
 
 
 @app.command()
@@ -148,24 +167,35 @@ def diff(
 @app.command()
 def export(
     dest: Annotated[Path, typer.Argument(help=".csv: one row a form; .txt: one tag a line")],
+    thresholds: Annotated[
+        Path | None, typer.Option(help="with a .txt: published thresholds, one a line")
+    ] = None,
     lake: LakeDir = DEFAULT_LAKE,
     system: System = None,
 ) -> None:
     """Write a label system as a file."""
-    from parsing.label_files import to_csv, to_published
+    from parsing.label_files import to_csv, to_published, to_thresholds
     from pipeline.errors import PlanError
     from pipeline.labels import system_named
 
     if dest.suffix not in (".csv", ".txt"):
         raise PlanError(f"{dest}: name a .csv (one row a surface form) or a .txt (one tag a line)")
+    if thresholds is not None and dest.suffix != ".txt":
+        raise PlanError(f"{thresholds}: goes with a .txt; a .csv has them in a column of its own")
     found = system_named(lake, system)
-    dest.write_text(to_csv(found) if dest.suffix == ".csv" else to_published(found), "utf-8")
+    text = to_csv(found) if dest.suffix == ".csv" else to_published(found)
+    if thresholds is not None:
+        thresholds.write_text(to_thresholds(found), "utf-8")
+    dest.write_text(text, "utf-8")
     print(f"wrote {len(found.labels)} tags, {_forms(found)} surface forms to {dest}")
 
 
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Argument(help="starter, a version, a .csv, or a published .txt")],
+    thresholds: Annotated[
+        Path | None, typer.Option(help="of a published .txt: one number a line, kept with it")
+    ] = None,
     lake: LakeDir = DEFAULT_LAKE,
     config: ConfigFile = None,
     set: Settings = None,
@@ -174,7 +204,7 @@ def import_(
     from pipeline.labels import corpus_counts, system_named, with_counts
     from storage.lake import Lake
 
-    given = system_named(lake, source)
+    given = system_named(lake, source, thresholds)
     with Lake.open(lake, read_only=True) as opened:
         counted = with_counts(given, corpus_counts(opened))
     _adopt(lake, config, set, counted)

@@ -87,6 +87,8 @@ def print_rows(rows: Sequence[dict[str, Any]], names: Sequence[str], as_json: bo
 def print_label(label: dict[str, Any]) -> None:
     """One tag with its forms, merges and relatives."""
     print(f"{label['name']} ({label['kind']}), tag {label['tag_id']}, {label['mentions']} mentions")
+    if label["threshold"] is not None:
+        print(f"published threshold: {label['threshold']}")
     for part in ("is a kind of", "kinds of it"):
         if label[part]:
             print(f"{part}: {', '.join(label[part])}")

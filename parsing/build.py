@@ -9,7 +9,19 @@ from parsing import wordnet
 from parsing.config import LabelConfig
 from parsing.graph import Kind
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount
-from parsing.merging import NO_DOUBTS, PART, Doubts, Key, evidence, groups, head_of, weak_pairs
+from parsing.merging import (
+    NO_DOUBTS,
+    NO_WORDS,
+    PART,
+    Doubts,
+    Key,
+    Translations,
+    evidence,
+    groups,
+    head_of,
+    weak_pairs,
+)
+from parsing.seeds import Seed
 
 
 class Builder:
@@ -17,9 +29,10 @@ class Builder:
 
     def __init__(
         self, counts: Sequence[SurfaceCount], config: LabelConfig, previous: LabelSystem,
-        doubts: Doubts = NO_DOUBTS,
+        doubts: Doubts = NO_DOUBTS, words: Translations = NO_WORDS, seeds: Sequence[Seed] = (),
     ) -> None:  # fmt: skip
-        self.config, self.doubts = config, doubts
+        self.config, self.doubts, self.words = config, doubts, words
+        self.seeds = {seed.key: seed for seed in seeds}
         self.previous = previous
         self.mentions: dict[tuple[str, Kind], int] = defaultdict(int)
         for row in counts:
@@ -38,13 +51,18 @@ class Builder:
     def system(self) -> LabelSystem:
         """Cut, join, number, explain."""
         self._cut()
-        self._number(groups([*self._candidates(), *self.tags], self.doubts))
+        self._number(groups([*self._candidates(), *self.tags], self.doubts, self.words))
+        self._seed_forms()
         self._rare_compounds()
         surfaces = self._surfaces()
-        return LabelSystem(self._labels(surfaces), surfaces, self._merges())
+        return LabelSystem(
+            self._labels(surfaces), surfaces, self._merges(), self.previous.ever_free,
+            self.previous.thresholds,
+        )  # fmt: skip
 
     def _candidates(self) -> list[Key]:
-        return [k for k in sorted(self.by_key) if k not in self.tags and k not in self.reasons]
+        said = sorted(self.by_key.keys() | self.seeds.keys())
+        return [k for k in said if k not in self.tags and k not in self.reasons]
 
     def _cut(self) -> None:
         """Surfaces that cannot become tags of their own: too far down the list, not picturable."""
@@ -54,6 +72,8 @@ class Builder:
         for surface, kind in sorted(self.mentions):
             if (reason := wordnet.picturable(surface, kind)) is not None:
                 self.reasons.setdefault((surface, PART[kind]), reason)
+        for key in self.reasons.keys() & self.seeds.keys():
+            del self.reasons[key]
 
     def _number(self, joined: list[list[Key]]) -> None:
         """Known tags take their new surfaces in; new groups get the next IDs by frequency."""
@@ -66,19 +86,33 @@ class Builder:
                     if key not in self.tags:
                         self._merge(key, self.tags[best], best)
             else:
-                fresh.append(sorted(group, key=lambda key: (-self.by_key[key], key)))
+                fresh.append(sorted(group, key=lambda k: (-self.by_key[k], k not in self.seeds, k)))
         fresh.sort(key=lambda group: (-self._total(group), group[0]))
-        next_id, room = self.previous.first_free, self.config.ids - len(self.previous.labels)
-        for group in fresh:
-            if self._total(group) < self.config.min_mentions:
-                reason = f"fewer than {self.config.min_mentions} mentions"
-            elif room <= 0:
-                reason = f"beyond the {self.config.ids} most frequent tags"
-            else:
+        chosen, next_id = self._chosen(fresh), self.previous.first_free
+        for place, group in enumerate(fresh):
+            if place in chosen:
                 self._new_tag(next_id, group)
-                next_id, room = next_id + 1, room - 1
-                continue
-            self.reasons.update(dict.fromkeys(group, reason))
+                next_id += 1
+            elif not self._seeded(group) and self._total(group) < self.config.min_mentions:
+                reason = f"fewer than {self.config.min_mentions} mentions"
+                self.reasons.update(dict.fromkeys(group, reason))
+            else:
+                reason = f"beyond the {self.config.ids} most frequent tags"
+                self.reasons.update(dict.fromkeys(group, reason))
+
+    def _chosen(self, ranked: list[list[Key]]) -> set[int]:
+        """Places of the groups that become tags: where room is short, seeded ones come first."""
+        room = max(0, self.config.ids - len(self.previous.labels))
+        seeded = [place for place, group in enumerate(ranked) if self._seeded(group)]
+        others = [
+            place
+            for place, group in enumerate(ranked)
+            if not self._seeded(group) and self._total(group) >= self.config.min_mentions
+        ]
+        return {*[*seeded, *others][:room]}
+
+    def _seeded(self, group: list[Key]) -> bool:
+        return any(key in self.seeds for key in group)
 
     def _total(self, group: list[Key]) -> int:
         return sum(self.by_key[key] for key in group)
@@ -92,14 +126,28 @@ class Builder:
             self._merge(key, tag_id, name)
 
     def _kind(self, key: Key) -> Kind:
+        if key in self.seeds:
+            return self.seeds[key].kind
         kinds = [(-n, k) for (s, k), n in self.mentions.items() if (s, PART[k]) == key]
         return min(kinds)[1]
 
     def _merge(self, key: Key, tag_id: int, into: Key) -> None:
-        found = evidence(key, into)
+        found = evidence(key, into, self.words)
         text, score = (found.text, found.score) if found else (f"through {into[0]}'s group", 0.5)
         self.tags[key] = tag_id
         self.why[key] = Merge(tag_id, key[0], into[0], text, round(score, 4), "auto")
+
+    def _seed_forms(self) -> None:
+        """Class names as they are written ("scissors", "wine glasses"), where nobody has them."""
+        tags = dict(self.tags)
+        for key in sorted(self.seeds.keys() & tags.keys()):
+            for form in self.seeds[key].forms:
+                other: Key = (form, key[1])
+                if other not in self.tags and other not in self.seeds:
+                    self.reasons.pop(other, None)
+                    self.tags[other] = tags[key]
+                    why = f"class name of {', '.join(self.seeds[key].sources)}"
+                    self.why[other] = Merge(tags[key], form, key[0], why, 1, "auto")
 
     def _rare_compounds(self) -> None:
         """ "metal bench" said twice still says that there is a bench."""
@@ -116,15 +164,35 @@ class Builder:
                 )
 
     def _surfaces(self) -> tuple[Surface, ...]:
-        """Every surface of the corpus once, and those of the older system that it lacks."""
+        """Every surface of the corpus and the seeds once, and those of the older system."""
         found = {(s.surface, s.kind): s for s in self.previous.surfaces}
-        for (surface, kind), number in self.mentions.items():
+        noted = {place: s.reason for place, s in found.items() if s.tag_id is not None}
+        for (surface, kind), number in {**self._unsaid(), **self.mentions}.items():
             tag_id = self.tags.get((surface, PART[kind]))
-            reason = None if tag_id is not None else self.reasons[surface, PART[kind]]
+            if tag_id is None:
+                reason: str | None = self.reasons[surface, PART[kind]]
+            elif (seed := self.seeds.get((surface, PART[kind]))) is not None:
+                reason = seed.reason
+            else:
+                reason = noted.get((surface, kind))
             found[surface, kind] = Surface(
-                surface, kind, tag_id, "kept" if reason is None else "dropped", reason, number
+                surface, kind, tag_id, "kept" if tag_id is not None else "dropped", reason, number
             )
         return tuple(found[key] for key in sorted(found))
+
+    def _unsaid(self) -> dict[tuple[str, Kind], int]:
+        """Seeds, their forms and names of tags in kinds that the corpus does not say them in."""
+        kinds = {key: self.seeds[key].kind for key in sorted(self.seeds)}
+        for (_, part), seed in sorted(self.seeds.items()):
+            for form in seed.forms:
+                if (form, part) in self.tags:
+                    kinds.setdefault((form, part), seed.kind)
+        said = {(surface, PART[kind]) for surface, kind in self.mentions}
+        return {
+            (key[0], kind): 0
+            for key, kind in kinds.items()
+            if key not in said or self.names.get(self.tags.get(key, -1)) == key
+        }
 
     def _labels(self, surfaces: Sequence[Surface]) -> tuple[Label, ...]:
         total: dict[int, int] = defaultdict(int)
@@ -143,7 +211,7 @@ class Builder:
         return tuple(found[ends] for ends in sorted(found))
 
     def _to_review(self) -> Iterator[Merge]:
-        for a, b, why in weak_pairs(self.tags, self.doubts):
+        for a, b, why in weak_pairs(self.tags, self.doubts, self.words):
             if self.tags[a] == self.tags[b]:
                 continue
             into, key = sorted((a, b), key=lambda k: (-self.by_key[k], self.tags[k], k))

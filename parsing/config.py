@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class LabelConfig(BaseModel):
@@ -25,3 +25,19 @@ class LabelConfig(BaseModel):
         default="head",
         description="what a compound too rare for its own tag becomes: 'metal bench' bench",
     )
+    seeds: tuple[str, ...] = Field(
+        default=(),
+        description="names that get a tag in any case: packaged vocabularies, `all`, or files "
+        "with one name a line",
+    )
+    translations: str = Field(
+        default="", description="a bilingual list, `surface<TAB>word/word`: evidence for merges"
+    )
+    translations_of: str = Field(
+        default="", description="the list of names that `translations` is aligned with, by line"
+    )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value

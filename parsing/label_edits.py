@@ -158,6 +158,9 @@ def diff(old: LabelSystem, new: LabelSystem) -> list[Change]:
             was, now = getattr(a_label, what), getattr(b_label, what)
             if was != now:
                 changes.append(Change(what, b_label.name, b_label.kind, str(was), str(now)))
+        was, now = (dict(system.thresholds).get(tag_id, "-") for system in (old, new))
+        if was != now:
+            changes.append(Change("threshold", b_label.name, b_label.kind, str(was), str(now)))
     return changes
 
 
@@ -235,4 +238,6 @@ def _rebuilt(
     )
     free = max(system.first_free, max((x.tag_id for x in counted), default=-1) + 1)
     ordered = sorted(merges, key=lambda m: (m.surface, m.into, m.tag_id))
-    return LabelSystem(tuple(counted), tuple(rows), tuple(ordered), free)
+    ids = {x.tag_id for x in counted}
+    cuts = tuple((tag_id, cut) for tag_id, cut in system.thresholds if tag_id in ids)
+    return LabelSystem(tuple(counted), tuple(rows), tuple(ordered), free, cuts)

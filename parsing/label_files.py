@@ -18,6 +18,8 @@ from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
 from parsing.merging import PART
 
 COLUMNS = ("tag_id", "tag", "kind", "surface", "state", "evidence", "score")
+THRESHOLD = "threshold"
+"""A further column, only of systems with published thresholds; in the row of the tag's name."""
 _SENSES: tuple[tuple[Kind, str], ...] = (("object", "n"), ("action", "v"), ("attribute", "a"))
 
 
@@ -37,9 +39,11 @@ def to_csv(system: LabelSystem) -> str:
         rows.append((s.tag_id, not own, s.surface, s.kind, label.name, why))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for tag_id, _, surface, kind, name, why in sorted(rows):
-        writer.writerow([tag_id, name, kind, surface, *why])
+    cuts = dict(system.thresholds)
+    writer.writerow([*COLUMNS, *([THRESHOLD] if cuts else [])])
+    for tag_id, other, surface, kind, name, why in sorted(rows):
+        cut = [] if not cuts else ["" if other else cuts.get(tag_id, "")]
+        writer.writerow([tag_id, name, kind, surface, *why, *cut])
     return out.getvalue()
 
 
@@ -55,7 +59,7 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
         raise ParsingError(f"{where}: lacks the column {', '.join(sorted(missing))}.")
     labels: dict[int, Label] = {}
     surfaces: dict[tuple[str, Kind], Surface] = {}
-    merges = []
+    merges, cuts = [], dict[int, float]()
     for line, row in enumerate(reader, start=2):
         tag_id, kind = _number(row["tag_id"], where, line), _kind(row["kind"], where, line)
         name, surface = row["tag"].strip(), row["surface"].strip()
@@ -70,6 +74,8 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
                 f"{where}, line {line}: {surface!r} ({kind}) is a form of tags {other.tag_id} "
                 f"and {tag_id}."
             )
+        if text := (row.get(THRESHOLD) or "").strip():
+            cuts[tag_id] = _threshold(text, f"{where}, line {line}")
         state = (row.get("state") or "auto").strip()
         if surface != name:
             score = float(row.get("score") or 1)
@@ -84,7 +90,7 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
     ordered = sorted(surfaces.values(), key=lambda s: (s.surface, s.kind))
     rows = sorted(merges, key=lambda m: (m.surface, m.into, m.tag_id))
     by_id = tuple(labels[tag_id] for tag_id in sorted(labels))
-    return LabelSystem(by_id, tuple(ordered), tuple(rows))
+    return LabelSystem(by_id, tuple(ordered), tuple(rows), thresholds=tuple(sorted(cuts.items())))
 
 
 @cache
@@ -120,11 +126,8 @@ class PublishedList:
                 raise ParsingError(f"{path}, line {line}: empty; the line is the tag's ID.")
         numbers = None
         if thresholds is not None:
-            texts = _aligned(thresholds, names, path)
-            try:
-                numbers = tuple(float(text) for text in texts)
-            except ValueError as error:
-                raise ParsingError(f"{thresholds}: a threshold is no number: {error}.") from None
+            texts = enumerate(_aligned(thresholds, names, path), start=1)
+            numbers = tuple(_threshold(text, f"{thresholds}, line {line}") for line, text in texts)
         words = None if translations is None else tuple(_aligned(translations, names, path))
         return cls(tuple(names), numbers, words)
 
@@ -151,7 +154,8 @@ class PublishedList:
             labels.append(Label(tag_id, name, free[0], 0))
         surfaces = [Surface(x.name, x.kind, x.tag_id, "kept", None, 0) for x in labels]
         surfaces.sort(key=lambda s: (s.surface, s.kind))
-        return LabelSystem(tuple(labels), tuple(surfaces))
+        cuts = tuple(enumerate(self.thresholds or ()))
+        return LabelSystem(tuple(labels), tuple(surfaces), thresholds=cuts)
 
 
 def _senses_in_order(name: str) -> list[Kind]:
@@ -191,6 +195,26 @@ def to_published(system: LabelSystem) -> str:
     return "".join(f"{label.name}\n" for label in system.labels)
 
 
+def to_thresholds(system: LabelSystem) -> str:
+    """The published thresholds, one a line, aligned with `to_published`.
+
+    Raises:
+        ParsingError: there are none, or not for every tag.
+    """
+    if not system.thresholds:
+        raise ParsingError(
+            "This label system has no published thresholds: import them with its list."
+        )
+    cuts = dict(system.thresholds)
+    for label in system.labels:
+        if label.tag_id not in cuts:
+            raise ParsingError(
+                f"Tag {label.tag_id} {label.name!r} has no published threshold, so lines could "
+                "not be aligned: export a .csv instead."
+            )
+    return "".join(f"{cuts[label.tag_id]}\n" for label in system.labels)
+
+
 def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -205,6 +229,16 @@ def _aligned(path: Path, names: Sequence[str], of: Path) -> list[str]:
     if len(lines) != len(names):
         raise ParsingError(f"{path}: {len(lines)} lines, but {of} has {len(names)} tags.")
     return lines
+
+
+def _threshold(text: str, where: str) -> float:
+    try:
+        cut = float(text)
+    except ValueError:
+        cut = -1.0
+    if not 0 <= cut <= 1:
+        raise ParsingError(f"{where}: {text!r} is no threshold: a number from 0 to 1.")
+    return cut
 
 
 def _number(text: str, where: str, line: int) -> int:

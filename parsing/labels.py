@@ -17,7 +17,8 @@ from parsing.errors import ParsingError
 from parsing.graph import Kind
 
 if TYPE_CHECKING:
-    from parsing.merging import Doubts
+    from parsing.merging import Doubts, Translations
+    from parsing.seeds import Seed
 
 __all__ = [
     "Label",
@@ -28,6 +29,7 @@ __all__ = [
     "Surface",
     "SurfaceCount",
     "build_labels",
+    "entry",
 ]
 
 
@@ -88,6 +90,8 @@ class LabelSystem:
     merges: tuple[Merge, ...] = ()
     ever_free: int = 0
     """No ID below was ever given to a tag that is no longer here."""
+    thresholds: tuple[tuple[int, float], ...] = ()
+    """(ID, score) of a published list: from which score its model gives the tag."""
 
     @property
     def first_free(self) -> int:
@@ -119,6 +123,8 @@ class LabelSystem:
                 for x in self.merges
             ],
         }
+        if self.thresholds:
+            content["thresholds"] = [[tag_id, cut] for tag_id, cut in self.thresholds]
         rows = {name: sorted(json.dumps(row) for row in part) for name, part in content.items()}
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -131,12 +137,12 @@ class LabelSystem:
     def from_list(cls, names: Iterable[str]) -> LabelSystem:
         """A given vocabulary in ID order: each entry "name" or "name,kind"."""
         labels: list[Label] = []
-        for entry in (line.strip() for line in names):
-            if not entry:
+        for line in (name.strip() for name in names):
+            if not line:
                 raise ParsingError(
                     f"Tag {len(labels)} of the list is empty: IDs follow the lines, so name it."
                 )
-            name, kind = _entry(entry)
+            name, kind = entry(line)
             labels.append(Label(len(labels), name, kind, 0))
         seen: dict[tuple[str, Kind], int] = {}
         for label in labels:
@@ -164,18 +170,28 @@ def build_labels(
     config: LabelConfig,
     previous: LabelSystem | None = None,
     doubts: Doubts | None = None,
+    *,
+    words: Translations | None = None,
+    seeds: Sequence[Seed] = (),
 ) -> LabelSystem:
     """A label system from a corpus, extending an older one whose IDs stay as they are.
 
-    Merges in `doubts` are left to a person.
+    Merges in `doubts` are left to a person; `words` of another language speak for merges; `seeds`
+    get a tag in any case.
     """
     from parsing.build import Builder
 
-    return Builder(counts, config, previous or LabelSystem(), doubts or {}).system()
+    build = Builder(counts, config, previous or LabelSystem(), doubts or {}, words or {}, seeds)
+    return build.system()
 
 
-def _entry(entry: str) -> tuple[str, Kind]:
-    name, comma, word = entry.rpartition(",")
+def entry(text: str) -> tuple[str, Kind]:
+    """A name and its kind from "name" or "name,kind".
+
+    Raises:
+        ParsingError: an unknown kind.
+    """
+    name, comma, word = text.rpartition(",")
     for kind in get_args(Kind):
         if comma and word.strip() == kind:
             return name.strip().lower(), kind
@@ -184,4 +200,4 @@ def _entry(entry: str) -> tuple[str, Kind]:
         raise ParsingError(
             f"Unknown kind {word.strip()!r} of tag {name!r}. Choose from: {choices}."
         )
-    return entry.lower(), wordnet.likely_kind(entry.lower())
+    return text.lower(), wordnet.likely_kind(text.lower())

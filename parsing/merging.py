@@ -25,6 +25,9 @@ _POS: dict[Part, str] = {"noun": "n", "verb": "v", "adjective": "a"}
 Doubts = Mapping[frozenset[Key], str]
 """What a corpus says against a merge that WordNet or the spelling suggests."""
 NO_DOUBTS: Doubts = {}
+Translations = Mapping[Key, frozenset[str]]
+"""Words of another language for a surface form."""
+NO_WORDS: Translations = {}
 _TOO_COMMON = 40  # surfaces below one synset beyond which a shared sense says nothing
 
 
@@ -33,10 +36,31 @@ def spelling(surface: str) -> str:
     return "".join(c for c in surface.lower() if c.isalnum())
 
 
-def evidence(a: Key, b: Key) -> Evidence | None:
-    """Why two surfaces may be the same tag; never across parts of speech."""
+def evidence(a: Key, b: Key, words: Translations = NO_WORDS) -> Evidence | None:
+    """Why two surfaces may be the same tag; never across parts of speech.
+
+    Strong: WordNet's shared dominant sense, or the same letters. A shared translation alone is
+    weak, since one word of another language may translate two things. It is strong beside another
+    weak reason (a minor sense, the letters of two listed words), and where the dominant senses are
+    sisters in WordNet that share two translations: sisters ("ship", "boat") are what one coarse
+    word lumps together, two words seldom are.
+    """
     if a[1] != b[1]:
         return None
+    found = _of_english(a, b)
+    if (found is not None and found.strong) or not (shared := _shared(a, b, words)):
+        return found
+    text = f"shared translation {', '.join(shared)}"
+    if found is not None:
+        return Evidence(f"{found.text}; {text}", round((1 + found.score) / 2, 4), strong=True)
+    if (over := wordnet.sisters(a[0], b[0], _POS[a[1]])) is not None:
+        both = f"{text}; both a kind of {over}"
+        return Evidence(both, 0.7 if shared[1:] else 0.5, strong=len(shared) > 1)
+    return Evidence(text, 0.4, strong=False)
+
+
+def _of_english(a: Key, b: Key) -> Evidence | None:
+    """What WordNet and the spelling say."""
     found = wordnet.synonym_evidence(a[0], b[0], _KIND_OF[a[1]])
     if found is not None and found.strong:
         return found
@@ -46,16 +70,23 @@ def evidence(a: Key, b: Key) -> Evidence | None:
     return found
 
 
-def strong_pairs(keys: Iterable[Key]) -> Iterator[tuple[Key, Key]]:
-    """Pairs that strong evidence joins, in alphabetical order."""
-    for bucket in _buckets(sorted(set(keys))):
+def _shared(a: Key, b: Key, words: Translations) -> list[str]:
+    """Translations of both, in alphabetical order."""
+    return sorted(words.get(a, frozenset()) & words.get(b, frozenset()))
+
+
+def strong_pairs(keys: Iterable[Key], words: Translations = NO_WORDS) -> Iterator[tuple[Key, Key]]:
+    """Pairs that strong evidence joins; one that several reasons bring together may come again."""
+    for bucket in _buckets(sorted(set(keys)), words):
         for a, b in combinations(bucket, 2):
-            found = evidence(a, b)
+            found = evidence(a, b, words)
             if found is not None and found.strong:
                 yield a, b
 
 
-def groups(keys: Iterable[Key], doubts: Doubts = NO_DOUBTS) -> list[list[Key]]:
+def groups(
+    keys: Iterable[Key], doubts: Doubts = NO_DOUBTS, words: Translations = NO_WORDS
+) -> list[list[Key]]:
     """Surfaces joined by strong evidence that nothing speaks against, in alphabetical order."""
     parent: dict[Key, Key] = {key: key for key in sorted(set(keys))}
 
@@ -64,7 +95,7 @@ def groups(keys: Iterable[Key], doubts: Doubts = NO_DOUBTS) -> list[list[Key]]:
             key = parent[key]
         return key
 
-    for a, b in strong_pairs(parent):
+    for a, b in strong_pairs(parent, words):
         if frozenset({a, b}) not in doubts:
             first, second = sorted((root(a), root(b)))
             parent[second] = first
@@ -74,25 +105,29 @@ def groups(keys: Iterable[Key], doubts: Doubts = NO_DOUBTS) -> list[list[Key]]:
     return list(joined.values())
 
 
-def _buckets(keys: Iterable[Key]) -> Iterator[list[Key]]:
-    """Only surfaces with the same dominant sense or the same letters are worth comparing."""
+def _buckets(keys: Iterable[Key], words: Translations) -> Iterator[list[Key]]:
+    """Only surfaces with the same dominant sense, letters or translation are worth comparing."""
     buckets: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in keys:
         buckets["letters " + key[1], spelling(key[0])].append(key)
         if found := wordnet.senses(key[0], _POS[key[1]]):
             buckets["sense", found[0].name].append(key)
+        for word in sorted(words.get(key, ())):
+            buckets["word " + key[1], word].append(key)
     return (bucket for bucket in buckets.values() if len(bucket) > 1)
 
 
 def weak_pairs(
-    keys: Iterable[Key], doubts: Doubts = NO_DOUBTS
+    keys: Iterable[Key], doubts: Doubts = NO_DOUBTS, words: Translations = NO_WORDS
 ) -> Iterator[tuple[Key, Key, Evidence]]:
-    """Pairs that share only a minor sense, or are doubted: for a person to look at, each once."""
+    """Pairs with weak evidence only, or doubted: for a person to look at, each once."""
     by_sense: dict[str, set[Key]] = defaultdict(set)
     for key in keys:
         for synset in wordnet.senses(key[0], _POS[key[1]]):
             by_sense[synset.name].add(key)
         by_sense["letters " + spelling(key[0]) + key[1]].add(key)
+        for word in words.get(key, ()):
+            by_sense[f"word {word} {key[1]}"].add(key)
     pairs = {
         pair
         for bucket in by_sense.values()
@@ -100,7 +135,7 @@ def weak_pairs(
         for pair in combinations(sorted(bucket), 2)
     }
     for a, b in sorted(pairs):
-        found, doubt = evidence(a, b), doubts.get(frozenset({a, b}))
+        found, doubt = evidence(a, b, words), doubts.get(frozenset({a, b}))
         if found is not None and doubt is not None:
             yield a, b, Evidence(f"{found.text}; but {doubt}", found.score, strong=False)
         elif found is not None and not found.strong:

@@ -332,6 +332,20 @@ def synonym_evidence(a: str, b: str, kind: Kind) -> Evidence | None:
     return Evidence(f"wordnet: share the sense {best.name}", score, strong=False)
 
 
+def sisters(a: str, b: str, pos: str) -> str | None:
+    """What the dominant senses of both are a kind of, where they are nearest relatives; or None.
+
+    Sisters are of one lexicographer file with a direct hypernym in common: campfire, bonfire.
+    """
+    of_a, of_b = senses(a, pos), senses(b, pos)
+    if not of_a or not of_b or of_a[0].lexname != of_b[0].lexname or of_a[0] == of_b[0]:
+        return None
+    if not (_dominated(a, pos) and _dominated(b, pos)):
+        return None
+    over = sorted(_senses().at(*link).name for link in {*of_a[0].hypernyms} & {*of_b[0].hypernyms})
+    return over[0] if over else None
+
+
 def _dominated(word: str, pos: str) -> bool:
     """One sense only, or one seen in text and far ahead: an unseen order is a guess ("bike")."""
     one = len(senses(word, pos)) == 1

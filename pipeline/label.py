@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from model.text import TextEncoder
+from parsing.errors import ParsingError
 from parsing.hierarchy import parents
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount, build_labels
-from parsing.merging import PART, Doubts, Key, spelling, strong_pairs
+from parsing.merging import (
+    NO_WORDS,
+    PART,
+    Doubts,
+    Key,
+    Translations,
+    spelling,
+    strong_pairs,
+)
+from parsing.seeds import Seed, read_seeds
+from parsing.seeds import digest_source as seeds_source
+from parsing.translations import digest_source as words_source
+from parsing.translations import read_translations
 from pipeline.columns import table_of
+from pipeline.fingerprint import digest
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 PREVIOUS = {
     "labels": "SELECT * FROM current_labels ORDER BY tag_id",
     "surfaces": "SELECT * FROM current_label_surfaces ORDER BY surface, kind",
     "merges": "SELECT * FROM current_label_merges ORDER BY surface, into_surface",
+    "thresholds": "SELECT tag_id, threshold FROM current_label_thresholds ORDER BY tag_id",
     # of all versions: an ID that was retired is not given again
     "ever_free": "SELECT max(tag_id) + 1 FROM labels",
 }
@@ -33,7 +49,7 @@ class BuildLabels(Stage):
     unit = "corpus"
     pinned = True
     reads = ("mentions", "images")
-    writes = ("labels", "label_surfaces", "label_merges", "label_parents")
+    writes = ("labels", "label_surfaces", "label_merges", "label_parents", "label_thresholds")
     inputs: ClassVar = {
         "counts": "SELECT surface, m.kind, count(*) AS mentions, "
         "count(DISTINCT m.image_id) AS images FROM current_mentions m "
@@ -42,20 +58,50 @@ class BuildLabels(Stage):
         **PREVIOUS,
     }
     sections = ("label",)
+    files = ("seeds", "translations", "translations_of")
+
+    def check(self) -> None:
+        """Read the files that the settings name."""
+        self.given()
+
+    def given(self) -> tuple[tuple[Seed, ...], Translations]:
+        """Seeds and translations.
+
+        Raises:
+            ParsingError: no such vocabulary, or a file that cannot be used.
+        """
+        config = self.config.label
+        if config.translations_of and not config.translations:
+            raise ParsingError("label.translations_of needs label.translations: the list to align.")
+        of = Path(config.translations_of) if config.translations_of else None
+        listed = Path(config.translations) if config.translations else None
+        return read_seeds(config.seeds), read_translations(listed, of) if listed else {}
 
     def identity(self) -> dict[str, Any]:
-        """Names are compared by their embeddings."""
-        return {"text": TextEncoder().digest}
+        """Names are compared by their embeddings; files count by what is in them."""
+        seeds, words = self.given()
+        made = {"seeds": seeds_source(seeds), "translations": words_source(words)}
+        given = {name: digest(text) for name, text in made.items() if text != "[]"}
+        return {"text": TextEncoder().digest, **given}
+
+    def built(self, tables: Mapping[str, pa.Table], query: Callable[..., pa.Table]) -> LabelSystem:
+        """The system in use, extended by the corpus and by what the settings name."""
+        counts = [
+            SurfaceCount(row["surface"], row["kind"], row["mentions"], row["images"])
+            for row in tables["counts"].to_pylist()
+        ]
+        seeds, words = self.given()
+        keys = {(c.surface, PART[c.kind]) for c in counts} | {seed.key for seed in seeds}
+        return build_labels(
+            counts, self.config.label, system_of(tables), doubts(keys, query, words),
+            words=words, seeds=seeds,
+        )  # fmt: skip
 
     def run(self, batch: Batch, context: Context) -> Result:
         """Every surface form is kept with a tag ID or dropped with a reason."""
-        counts = [
-            SurfaceCount(row["surface"], row["kind"], row["mentions"], row["images"])
-            for row in batch["counts"].to_pylist()
-        ]
-        found = doubts({(c.surface, PART[c.kind]) for c in counts}, context.query)
-        system = build_labels(counts, self.config.label, system_of(batch.tables), found)
-        considered = {(c.surface, c.kind) for c in counts}
+        system = self.built(batch.tables, context.query)
+        counts = batch["counts"].to_pylist()
+        considered = {(row["surface"], row["kind"]) for row in counts}
         of_corpus = [s for s in system.surfaces if (s.surface, s.kind) in considered]
         kept = sum(s.state == "kept" for s in of_corpus)
         dropped = sum(s.state == "dropped" for s in of_corpus)
@@ -85,13 +131,15 @@ _TOGETHER = """
 """
 
 
-def doubts(keys: set[Key], query: Callable[..., pa.Table]) -> Doubts:
+def doubts(
+    keys: set[Key], query: Callable[..., pa.Table], words: Translations = NO_WORDS
+) -> Doubts:
     """What the captions and the text encoder say against merges that would be made.
 
     Two forms that one caption names side by side are two things; two names whose embeddings lie
     far apart are hardly one.
     """
-    pairs = list(strong_pairs(keys))
+    pairs = sorted(set(strong_pairs(keys, words)))
     if not pairs:
         return {}
     names = sorted({surface for pair in pairs for surface, _ in pair})
@@ -150,11 +198,18 @@ def rows_of(system: LabelSystem) -> dict[str, Any]:
                 for parent in above
             ],
         ),
+        "label_thresholds": table_of(
+            "label_thresholds",
+            [
+                {"label_version": version, "tag_id": tag_id, "threshold": cut}
+                for tag_id, cut in system.thresholds
+            ],
+        ),
     }
 
 
 def system_of(tables: Mapping[str, pa.Table]) -> LabelSystem | None:
-    """The label system in rows of `labels`, `surfaces` and `merges`; None where there is none."""
+    """The label system in rows by the names in `PREVIOUS`; None where there is none."""
     if not tables["labels"].num_rows:
         return None
     labels = tuple(
@@ -170,4 +225,5 @@ def system_of(tables: Mapping[str, pa.Table]) -> LabelSystem | None:
         for r in tables["merges"].to_pylist()
     )
     free = tables["ever_free"].column(0)[0].as_py() or 0
-    return LabelSystem(labels=labels, surfaces=surfaces, merges=merges, ever_free=free)
+    cuts = tuple((row["tag_id"], row["threshold"]) for row in tables["thresholds"].to_pylist())
+    return LabelSystem(labels, surfaces, merges, free, cuts)

@@ -16,14 +16,18 @@ from parsing.labels import LabelSystem, Surface
 from pipeline.config import Config
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest
-from pipeline.label import PREVIOUS, rows_of, system_of
+from pipeline.label import PREVIOUS, BuildLabels, rows_of, system_of
+from pipeline.reporting import Reporter
 from pipeline.runner import Runner
 from pipeline.stage import Counts, Result, Unit
 from pipeline.work import Job, Staged, stage_rows
 from storage.lake import Lake
 
 STARTER = "starter"
-_TABLES = {"labels": "labels", "surfaces": "label_surfaces", "merges": "label_merges"}
+_TABLES = {
+    "labels": "labels", "surfaces": "label_surfaces", "merges": "label_merges",
+    "thresholds": "label_thresholds",
+}  # fmt: skip
 
 
 def current_system(lake: Lake) -> LabelSystem:
@@ -41,6 +45,15 @@ def current_system(lake: Lake) -> LabelSystem:
     return found
 
 
+def published_thresholds(lake: Lake) -> dict[int, float]:
+    """By tag ID, the score from which the model of an imported list gives the tag; maybe none.
+
+    They belong to the published model. The lake's own models have the table `thresholds`.
+    """
+    rows = lake.query(PREVIOUS["thresholds"]).to_pylist()
+    return {row["tag_id"]: row["threshold"] for row in rows}
+
+
 def versions(lake: Lake) -> list[dict[str, Any]]:
     """Every label system the lake ever used, the newest first."""
     rows: list[dict[str, Any]] = lake.query(
@@ -52,17 +65,21 @@ def versions(lake: Lake) -> list[dict[str, Any]]:
     return rows
 
 
-def system_named(lake_path: Path, name: str | None) -> LabelSystem:
+def system_named(lake_path: Path, name: str | None, thresholds: Path | None = None) -> LabelSystem:
     """A label system by name: `starter`, a version of the lake or the start of one, a file, or
-    (None) the one in use.
+    (None) the one in use; a published list with its thresholds, if given.
 
     Raises:
-        PlanError: no such version, or several begin like that.
+        PlanError: no such version, several begin like that, or thresholds of no published list.
     """
+    if thresholds is not None and (name is None or Path(name).suffix != ".txt"):
+        raise PlanError(
+            f"{thresholds}: thresholds belong to a published .txt list, one a line; {name} is none"
+        )
     if name == STARTER:
         return starter()
     if name is not None and Path(name).suffix in (".csv", ".txt"):
-        return read_system(Path(name))
+        return read_system(Path(name), thresholds)
     with Lake.open(lake_path, read_only=True) as lake:
         if name is None:
             return current_system(lake)
@@ -91,13 +108,14 @@ def _version(lake: Lake, version: str) -> LabelSystem:
         tuple(sorted(found.surfaces, key=lambda s: (s.surface, s.kind))),
         tuple(sorted(found.merges, key=lambda m: (m.surface, m.into, m.tag_id))),
         found.ever_free,
+        tuple(sorted(found.thresholds)),
     )
 
 
-def read_system(path: Path) -> LabelSystem:
+def read_system(path: Path, thresholds: Path | None = None) -> LabelSystem:
     """A label system from a file: a `.csv` of `labels export`, or a published `.txt` list."""
     if path.suffix == ".txt":
-        return PublishedList.read(path).system()
+        return PublishedList.read(path, thresholds).system()
     try:
         return from_csv(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -158,6 +176,26 @@ def adopt(lake: Path, config: Config, system: LabelSystem) -> bool:
     return True
 
 
+def build(
+    lake: Path, config: Config, lasting: Config, workers: int, reporter: Reporter
+) -> LabelSystem:
+    """Extend the system in use by the captions and by what `config` names, and use the result.
+
+    It is in use like one that was edited: a run with the settings of `lasting` keeps it.
+    """
+    stage = BuildLabels(config, cycle=1)
+    stage.check()
+    runner = Runner(lake, config, workers=workers, reporter=reporter)
+    with runner.lake:
+        runner.run(until="parse", command="labels build")
+        tables = {name: runner.lake.query(sql) for name, sql in stage.inputs.items()}
+        with reporter.stage("label", 1) as advance:
+            system = stage.built(tables, runner.lake.query)
+            advance(1)
+    adopt(lake, lasting, system)
+    return system
+
+
 def label_of(system: LabelSystem, tag: str, kind: Kind | None) -> dict[str, Any]:
     """A tag, by ID, name or surface form, with everything that is known of it."""
     names = {label.tag_id: label.name for label in system.labels}
@@ -172,9 +210,13 @@ def label_of(system: LabelSystem, tag: str, kind: Kind | None) -> dict[str, Any]
     merges = [m for m in system.merges if m.tag_id == tag_id or {m.surface, m.into} & surfaces]
     return {
         "tag_id": label.tag_id, "name": label.name, "kind": label.kind, "mentions": label.mentions,
+        "threshold": dict(system.thresholds).get(label.tag_id),
         "is a kind of": [names[p] for p in above.get(label.tag_id, ())],
         "kinds of it": sorted(names[c] for c, over in above.items() if tag_id in over),
-        "forms": [{"surface": s.surface, "kind": s.kind, "mentions": s.mentions} for s in forms],
+        "forms": [
+            {"surface": s.surface, "kind": s.kind, "mentions": s.mentions, "why": s.reason or ""}
+            for s in forms
+        ],
         "merges": [
             {"surface": m.surface, "into": m.into, "state": m.state, "score": m.score,
              "evidence": m.evidence}

@@ -88,6 +88,8 @@ class Runner:
             raise PlanError(
                 f"{self.lake.path}: no images yet; run `tagwright ingest SOURCE --images DIR` first"
             )
+        for name in names:
+            CYCLE[name](self.config, self.cycle).check()
         with self._recorded(command):
             return [self.run_stage(name, name in force) for name in names]
 
@@ -198,7 +200,7 @@ class Runner:
             elif not stage.pinned:
                 upstream[other] = self.fingerprint(other)
         sections = {
-            section: getattr(self.config, section).model_dump(mode="json")
+            section: getattr(self.config, section).model_dump(mode="json", exclude={*stage.files})
             for section in stage.sections
         }
         seed = self.config.seed if stage.seeded else None

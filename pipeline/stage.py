@@ -98,6 +98,8 @@ class Stage(ABC):
     writes: ClassVar[tuple[str, ...]]
     inputs: ClassVar[Mapping[str, str]]
     sections: ClassVar[tuple[str, ...]]
+    files: ClassVar[tuple[str, ...]] = ()
+    """Settings that name files: `identity` holds what is in them, and where they lie is nothing."""
     pinned: ClassVar[bool] = False
     """A pinned stage runs once and is reused when new shards come, until it is forced."""
     seeded: ClassVar[bool] = False
@@ -112,6 +114,9 @@ class Stage(ABC):
     def identity(self) -> dict[str, Any]:
         """What else the fingerprint covers: digests of parsers, encoders and the like."""
         return {}
+
+    def check(self) -> None:  # noqa: B027 - optional by design
+        """Raise where the settings name what is not there; called before a run is recorded."""
 
     def setup(self, context: Context) -> None:  # noqa: B027 - optional by design
         """Build what `run` needs; called once per worker."""

@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,21 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb_extensions import import_extension
 
+from storage import catalog
 from storage.crash import crash_point
 from storage.errors import BadSQL, DiskFull, NewerLake, NotALake, StorageError
-from storage.schemas import CATALOG_VERSION, DERIVED, LEDGER, RUNS, TABLES
+from storage.schemas import CATALOG_VERSION, LEDGER, RUNS, TABLES
 
 MARKER = "lake.toml"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_DUCKDB_TYPES = {
-    pa.string(): "VARCHAR",
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.binary(): "BLOB",
-    pa.timestamp("us"): "TIMESTAMP",
-}
 
 
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -52,15 +43,6 @@ def quote(text: str) -> str:
 def utc_now() -> datetime:
     """The time in UTC, without zone, as the lake stores it."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        if not pa.types.is_struct(kind.value_type):
-            return f"{_sql_type(kind.value_type)}[]"
-        fields = ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind.value_type)
-        return f"STRUCT({fields})[]"
-    return _DUCKDB_TYPES[kind]
 
 
 class Lake:
@@ -92,7 +74,8 @@ class Lake:
             (path / "catalog.sqlite").unlink(missing_ok=True)  # of an init that was interrupted
             lake = cls(path, connect())
             lake._attach()
-            lake._create_tables()
+            with lake._transaction("init"):
+                catalog.create(lake._connection)
             # Written last: its existence means that the lake is whole.
             _write_whole(path / MARKER, f"catalog_version = {CATALOG_VERSION}\n")
         return lake
@@ -101,25 +84,23 @@ class Lake:
     def open(cls, path: Path, *, read_only: bool = False, snapshot: int | None = None) -> Self:
         """Open the lake in `path`, optionally as it was at a snapshot.
 
+        A lake of an older version gets the tables and views that it lacks, also when it is opened
+        to be read.
+
         Raises:
             NotALake: there is no lake.
             NewerLake: a newer version of Tagwright wrote it.
-            StorageError: there is no such snapshot.
+            StorageError: there is no such snapshot, or an older lake cannot be brought up to date.
         """
         path = path.resolve()
-        try:
-            version = tomllib.loads((path / MARKER).read_text())["catalog_version"]
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotALake(
-                f"{path}: no lake here; run `tagwright init --lake {path}` or name another folder"
-            ) from None
-        except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError):
-            raise StorageError(f"{path / MARKER}: damaged; restore it from a backup") from None
+        version = _version(path)
         if version > CATALOG_VERSION:
             raise NewerLake(
                 f"{path}: written by a newer Tagwright (catalog version {version}, "
                 f"this one reads up to {CATALOG_VERSION}); upgrade Tagwright"
             )
+        if version < CATALOG_VERSION:
+            _upgrade_at(path, version)
         lake = cls(path, connect())
         lake._attach(read_only=read_only, snapshot=snapshot)
         return lake
@@ -139,23 +120,19 @@ class Lake:
             what = f"snapshot {snapshot}" if snapshot is not None else "the catalog"
             raise StorageError(f"{self.path}: cannot open {what}: {_first_line(error)}") from error
 
-    def _create_tables(self) -> None:
-        views = resources.files("storage").joinpath("views.sql").read_text()
-        self._connection.execute("BEGIN")
-        for table in TABLES.values():
-            columns = ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in table.schema)
-            self._connection.execute(f"CREATE TABLE {table.name} ({columns})")
-        self._connection.execute(
-            "CREATE VIEW current_ledger AS SELECT * FROM ledger "
-            "QUALIFY row_number() OVER (PARTITION BY stage, unit ORDER BY seq DESC) = 1"
-        )
-        for name in DERIVED:
-            self._connection.execute(
-                f"CREATE VIEW current_{name} AS SELECT * FROM {name} "
-                "WHERE work_id IN (SELECT work_id FROM current_ledger)"
-            )
-        self._connection.execute(views)
-        self._connection.execute("COMMIT")
+    def _upgrade(self, version: int) -> None:
+        """Bring a lake of an older version up to date, unless somebody else just did.
+
+        The marker follows the transaction: a kill between the two repeats what is done already.
+        """
+        with self.locked():
+            if _version(self.path) >= CATALOG_VERSION:
+                return
+            with self._transaction(f"upgrade from catalog version {version}"):
+                catalog.upgrade(self._connection)
+                crash_point("upgrade:committing")
+            crash_point("upgrade:committed")
+            _write_whole(self.path / MARKER, f"catalog_version = {CATALOG_VERSION}\n")
 
     def close(self) -> None:
         """Release the catalog."""
@@ -308,6 +285,41 @@ def no_space_is_clear(path: Path) -> Iterator[None]:
         ):
             raise _disk_full(path) from error
         raise StorageError(f"{path}: {_first_line(error)}") from error
+
+
+def _version(path: Path) -> int:
+    """The catalog version of the lake in a folder."""
+    try:
+        return int(tomllib.loads((path / MARKER).read_text())["catalog_version"])
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotALake(
+            f"{path}: no lake here; run `tagwright init --lake {path}` or name another folder"
+        ) from None
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
+        raise StorageError(f"{path / MARKER}: damaged; restore it from a backup") from None
+
+
+def _upgrade_at(path: Path, version: int) -> None:
+    """Bring the older lake in a folder up to date.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    lake = Lake(path, connect())
+    try:
+        with no_space_is_clear(path):
+            lake._attach()
+            lake._upgrade(version)
+    except DiskFull:
+        raise
+    except (StorageError, OSError) as error:
+        raise StorageError(
+            f"{path}: written by an older Tagwright (catalog version {version}) and cannot be "
+            f"brought up to date: {_first_line(error)}; run `tagwright status` where it can be "
+            "written"
+        ) from error
+    finally:
+        lake.close()
 
 
 def _disk_full(path: Path) -> DiskFull:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 1
-"""Raised whenever a table or view changes; a lake with a higher number is refused."""
+CATALOG_VERSION = 2
+"""Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
+number gets what it lacks when it is opened."""
 
 STR, F32, I32, I64 = pa.string(), pa.float32(), pa.int32(), pa.int64()
 TIME = pa.timestamp("us")  # UTC
@@ -166,6 +167,14 @@ _ALL = (
         label_version=STR,
         tag_id=I32,
         parent_id=I32,
+    ),
+    _table(
+        "label_thresholds",
+        "scores from which the model of a published list gives its tags, kept with the list",
+        ("label_version", "tag_id"),
+        label_version=STR,
+        tag_id=I32,
+        threshold=pa.float64(),  # as published; the lake's own models have `thresholds`
     ),
     _table(
         "features",

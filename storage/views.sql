@@ -1,4 +1,5 @@
--- Views over the append-only tables and their `current_` views; created once, by `Lake.create`.
+-- Views over the append-only tables and their `current_` views; made with a lake, made anew
+-- when an older one is opened (`storage/catalog.py`).
 
 -- in = kept + dropped + rejected, for every stage and unit: nothing is lost on the way.
 CREATE VIEW shard_balance AS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.lake import Lake
 from tests.conftest import Cli
 
 
@@ -74,3 +75,69 @@ def test_mistakes_are_one_clear_line(
 ) -> None:
     done = cli("labels", *(a.format(tmp=tmp_path) for a in arguments))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and says in done.stderr
+
+
+def test_a_build_with_seeds_and_translations(demo_copy: Path, tmp_path: Path, cli: Cli) -> None:
+    lake = ["--lake", demo_copy / "lake", "--set", "label.min_mentions=2"]
+    (tmp_path / "mine.txt").write_text("unicorn\nwagon train\n")
+    (tmp_path / "words.tsv").write_text("unicorn\t独角兽\ngriffin\t狮鹫\nmonoceros\t独角兽\n")
+    (tmp_path / "more.txt").write_text("monoceros\n")
+    seeds = ["--seed", "coco", "--seed", tmp_path / "mine.txt", "--seed", tmp_path / "more.txt"]
+    done = cli("labels", "build", *seeds, "--translations", tmp_path / "words.tsv", *lake)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(cli("labels", "show", "unicorn", *lake[:2], "--json").stdout)
+    assert shown["mentions"] == 0 and shown["forms"][0]["why"] == "seed: mine.txt"
+    (merge,) = shown["merges"]
+    assert merge["state"] == "needs-review" and "shared translation 独角兽" in merge["evidence"]
+    version = json.loads(cli("labels", "versions", *lake[:2], "--json").stdout)[0]["version"]
+    assert version in cli("labels", "build", *lake).stdout  # without them, nothing is lost
+    assert cli("run", "--until", "label", *lake).returncode == 0
+    newest = json.loads(cli("labels", "versions", *lake[:2], "--json").stdout)[0]
+    assert newest["version"] == version and newest["in_use"]
+
+
+def test_a_build_keeps_what_was_edited(demo_copy: Path, cli: Cli) -> None:
+    lake = ["--lake", demo_copy / "lake"]
+    assert cli("labels", "add", "axolotl", "--kind", "object", *lake).returncode == 0
+    assert cli("labels", "build", *lake, "--set", "label.min_mentions=2").returncode == 0
+    assert cli("labels", "show", "axolotl", *lake).returncode == 0
+
+
+def test_thresholds_go_in_and_out(demo_copy: Path, tmp_path: Path, cli: Cli) -> None:
+    lake = ["--lake", demo_copy / "lake"]
+    (tmp_path / "list.txt").write_text("dog \nsofa\n")
+    (tmp_path / "cuts.txt").write_text("0.65\n0.8\n")
+    files = [tmp_path / "list.txt", "--thresholds", tmp_path / "cuts.txt"]
+    done = cli("labels", "import", *files, *lake)
+    assert done.returncode == 0, done.stderr
+    assert "published threshold: 0.65" in cli("labels", "show", "dog", *lake).stdout
+    out = [tmp_path / "out.txt", "--thresholds", tmp_path / "out-cuts.txt"]
+    assert cli("labels", "export", *out, *lake).returncode == 0
+    assert (tmp_path / "out.txt").read_text() == "dog\nsofa\n"
+    assert (tmp_path / "out-cuts.txt").read_text() == "0.65\n0.8\n"
+
+
+def test_wrong_input_of_a_build_changes_nothing(demo_copy: Path, tmp_path: Path, cli: Cli) -> None:
+    lake = demo_copy / "lake"
+    (tmp_path / "words.tsv").write_text("dog\t狗\ncat 猫\n")
+    (tmp_path / "latin.tsv").write_bytes(b"dog\tM\xf6ps\n")
+    (tmp_path / "list.txt").write_text("dog\n")
+    (tmp_path / "cuts.txt").write_text("high\n")
+    with Lake.open(lake, read_only=True) as opened:
+        before = opened.snapshot_id
+    for arguments, says in [
+        (["build", "--seed", "cocoa"], "objects365"),
+        (["build", "--translations", tmp_path / "words.tsv"], "line 2"),
+        (["build", "--translations", tmp_path / "latin.tsv"], "UTF-8"),
+        (["build", "--translations", tmp_path / "gone.tsv"], "gone.tsv"),
+        (["build", "--translations-of", tmp_path / "list.txt"], "label.translations"),
+        (["import", tmp_path / "list.txt", "--thresholds", tmp_path / "cuts.txt"], "'high'"),
+        (["import", "starter", "--thresholds", tmp_path / "cuts.txt"], "published"),
+        (["export", tmp_path / "x.txt", "--thresholds", tmp_path / "y.txt"], "threshold"),
+    ]:
+        done = cli("labels", *arguments, "--lake", lake)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+        assert says in done.stderr
+    assert not (tmp_path / "x.txt").exists() and not (tmp_path / "y.txt").exists()
+    with Lake.open(lake, read_only=True) as opened:
+        assert opened.snapshot_id == before

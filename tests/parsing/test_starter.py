@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.build_starter import class_forms
 from parsing import lexicon
 from parsing.hierarchy import parents
 from parsing.label_files import starter, to_csv
 from parsing.labels import LabelSystem
 from parsing.merging import PART
+from parsing.seeds import class_forms
 
 HERE = Path(__file__).parent
 WANTED = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from parsing.label_edits import add, find, merge, split
-from parsing.label_files import starter
+from parsing.label_edits import add, diff, find, merge, split
+from parsing.label_files import from_csv, starter, to_csv, to_thresholds
 from parsing.merging import Key
 from pipeline.demo import demo_config
 from pipeline.errors import PlanError
@@ -18,6 +18,7 @@ from pipeline.labels import (
     corpus_counts,
     current_system,
     label_of,
+    published_thresholds,
     system_named,
     versions,
     with_counts,
@@ -25,6 +26,8 @@ from pipeline.labels import (
 from pipeline.runner import Runner
 from storage.lake import Lake
 from storage.schemas import TABLES
+from storage.sql import run_sql
+from tests.storage.test_upgrade import make_old
 
 CONFIG = demo_config(24, 0)
 
@@ -147,3 +150,100 @@ def test_the_starter_system_in_a_lake(demo_copy: Path) -> None:
         )
         assert 0 < left_out <= general
     assert label_of(starter(), "dog", None)["name"] == "dog"
+
+
+def _list(folder: Path, *names: str) -> tuple[Path, Path]:
+    """A published list with thresholds."""
+    (folder / "list.txt").write_text("".join(f"{name} \n" for name in names))
+    (folder / "cuts.txt").write_text("".join(f"0.{n}5\n" for n in range(len(names))))
+    return folder / "list.txt", folder / "cuts.txt"
+
+
+def test_published_thresholds_stay_with_their_list(demo_copy: Path, tmp_path: Path) -> None:
+    lake = demo_copy / "lake"
+    names, cuts = _list(tmp_path, "dog", "sofa", "couch")
+    with Lake.open(lake, read_only=True) as opened:
+        calibrated = opened.query("SELECT * FROM thresholds ORDER BY ALL")
+    assert adopt(lake, CONFIG, system_named(lake, str(names)))
+    assert adopt(lake, CONFIG, system_named(lake, str(names), cuts))  # a change of its own
+    assert not adopt(lake, CONFIG, system_named(lake, str(names), cuts))
+    with Lake.open(lake, read_only=True) as opened:
+        assert published_thresholds(opened) == {0: 0.05, 1: 0.15, 2: 0.25}
+        assert opened.query("SELECT * FROM thresholds ORDER BY ALL") == calibrated
+        in_use = current_system(opened)
+    assert label_of(in_use, "sofa", None)["threshold"] == 0.15
+    assert to_thresholds(in_use) == "0.05\n0.15\n0.25\n"
+    assert from_csv(to_csv(in_use)).thresholds == in_use.thresholds
+    assert adopt(lake, CONFIG, merge(in_use, "sofa", "couch"))
+    with Lake.open(lake, read_only=True) as opened:
+        assert published_thresholds(opened) == {0: 0.05, 1: 0.15}
+        first = versions(opened)[1]["version"]
+    assert system_named(lake, first).digest == in_use.digest
+    assert [c.what for c in diff(system_named(lake, str(names)), in_use)] == ["threshold"] * 3
+    adopt(lake, CONFIG, starter())
+    with Lake.open(lake, read_only=True) as opened:
+        assert published_thresholds(opened) == {}
+
+
+def test_seeds_and_translations_count_by_what_is_in_them(demo_copy: Path, tmp_path: Path) -> None:
+    lake = demo_copy / "lake"
+
+    def fingerprint(**label: object) -> str:
+        config = CONFIG.model_copy(update={"label": CONFIG.label.model_copy(update=label)})
+        runner = Runner(lake, config)
+        with runner.lake:
+            return runner.fingerprint("label")
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "seeds.txt").write_text("unicorn\n")
+        (tmp_path / name / "words.tsv").write_text("dog\t狗\n")
+    plain = fingerprint()
+    for key, file in (("seeds", "seeds.txt"), ("translations", "words.tsv")):
+        a, b = (str(tmp_path / name / file) for name in ("a", "b"))
+        one, other = ((a,), (b,)) if key == "seeds" else (a, b)
+        assert plain != fingerprint(**{key: one}) == fingerprint(**{key: other})
+        before = fingerprint(**{key: one})
+        with Path(a).open("a") as file_:
+            file_.write("griffin\t狮鹫\n")
+        assert fingerprint(**{key: one}) not in (before, plain)
+
+
+def test_a_cycle_with_tags_that_nobody_mentions(demo_copy: Path) -> None:
+    lake = demo_copy / "lake"
+    label = CONFIG.label.model_copy(update={"seeds": ("coco", "hico-verbs")})
+    config = CONFIG.model_copy(update={"label": label})
+    before = system_named(lake, None)
+    done = {row.stage: row.ran for row in Runner(lake, config).run()}
+    assert done["label"] == done["baseline"] == done["gate"] == 1
+    with Lake.open(lake, read_only=True) as opened:
+        system = current_system(opened)
+        ids = {x.tag_id: (x.name, x.kind) for x in before.labels}
+        assert ids.items() <= {x.tag_id: (x.name, x.kind) for x in system.labels}.items()
+        assert len(system.labels) > len(before.labels) + 100
+        giraffe = find(system, "giraffe", "object")
+        assert giraffe.mentions == 0 and giraffe.reason == "seed: coco"
+        assert opened.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
+        assert opened.scalar("SELECT count(*) FROM tags") > 0
+        assert opened.scalar("SELECT count(*) FROM tags WHERE name = 'giraffe'") == 0
+
+
+def test_a_lake_of_an_older_version(demo_copy: Path) -> None:
+    lake = demo_copy / "lake"
+    with Lake.open(lake, read_only=True) as opened:
+        rows = {name: opened.scalar(f"SELECT count(*) FROM {name}") for name in TABLES}
+        stats = opened.query("SELECT * FROM tag_stats ORDER BY tag_id")
+    make_old(lake)
+    assert run_sql(lake, "SELECT * FROM tag_stats ORDER BY tag_id") == stats
+    with Lake.open(lake, read_only=True) as opened:
+        lost = {
+            name for name in TABLES
+            if opened.scalar(f"SELECT count(*) FROM {name}") != rows[name]
+        }  # fmt: skip
+        assert lost <= {"label_parents"}  # its rows went with the table
+        name = current_system(opened).labels[0].name
+    assert label_of(system_named(lake, None), name, None)["name"] == name
+    changed = add(system_named(lake, None), "unicorn", "object")
+    assert adopt(lake, CONFIG, changed)
+    with Lake.open(lake, read_only=True) as opened:
+        assert opened.scalar("SELECT count(*) FROM current_label_parents") > 0
