@@ -24,11 +24,11 @@ Shapes = Counter[tuple[tuple[int, ...], tuple[int, ...]]]
 ROUNDS = 5
 
 
-class _Products(TorchDispatchMode):
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down each matrix product that is computed meanwhile."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.shapes: Shapes = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -47,7 +47,8 @@ def products_of(call: Callable[[], object]) -> Shapes:
     # In inference mode linear layers are not taken apart into products.
     with torch.inference_mode(False), torch.no_grad(), _Products() as found:
         call()
-    return found.shapes
+    shapes: Shapes = found.shapes
+    return shapes
 
 
 def flops(shapes: Shapes) -> float:
@@ -121,7 +122,7 @@ def measure(
     model = RecognizeAnything(replace(RAM_SWIN_L, labels=labels, text=None)).eval()
     for parameter in model.decoder.fc.parameters():
         nn.init.normal_(parameter, std=0.02)
-    nn.init.normal_(cast(Tensor, model.queries.embedding))
+    nn.init.normal_(model.queries.embedding)
     pixels = torch.randn(batch, 3, RAM_SWIN_L.swin.image_size, RAM_SWIN_L.swin.image_size)
     tokens = model.tokens(pixels)
     model.logits(tokens)

@@ -6,6 +6,7 @@ import gc
 import io
 import re
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,23 +57,26 @@ def no_collector() -> Iterator[None]:
 @cache
 def reader() -> Any:
     """NLTK's reader over the packed files; the first call takes half a second."""
-    import nltk.data
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
+    from nltk.data import ZipFilePathPointer
+
+    packed = zipfile.ZipFile(DATA / "wordnet" / "corpora" / "wordnet.zip")
 
     class Reader(WordNetCorpusReader):  # type: ignore[misc]  # NLTK has no types
         def open(self, file: str) -> io.TextIOWrapper:
-            """Unpack a file at once: NLTK's own stream over the archive takes seconds."""
-            with super().open(file) as packed:
-                return io.TextIOWrapper(io.BytesIO(packed.stream.read()), self._ENCODING)
+            """Unpack a file at once: NLTK's own stream over the archive takes seconds.
 
-    folder = str(DATA / "wordnet")
-    if folder not in nltk.data.path:  # NLTK refuses files outside its own path
-        nltk.data.path.insert(0, folder)
-    root = nltk.data.find("corpora/wordnet.zip/wordnet/")
+            NLTK would also refuse archives that a group may write, as a umask of 002 makes them.
+            """
+            return io.TextIOWrapper(io.BytesIO(packed.read(f"wordnet/{file}")), self._ENCODING)
+
+        def map_wn(self, version: str = "wordnet") -> None:
+            """No map to other versions: it serves other languages and looks for files elsewhere."""
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "multilingual functions are not available": not used
         with no_collector():
-            return Reader(root, None)
+            return Reader(ZipFilePathPointer(packed, "wordnet/"), None)
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +91,14 @@ def test_senses_are_those_of_nltk() -> None:
 
 def _forms(synset: Any) -> set[str]:
     return {name.lower() for name in synset.lemma_names()}
+
+
+def test_wordnet_is_read_where_a_group_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as a umask of 002 leaves a checkout; NLTK alone refuses such files
+    shutil.copytree(wordnet.DATA / "wordnet", tmp_path / "wordnet")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o775 if path.is_dir() else 0o664)
+    monkeypatch.setattr(wordnet, "DATA", tmp_path)
+    assert wordnet.reader.__wrapped__().synset("dog.n.01").name() == "dog.n.01"
