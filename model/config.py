@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -48,3 +50,41 @@ class CaptionerConfig(BaseModel):
     smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, as in RAM")
     tag_dropout: float = Field(0.2, ge=0, lt=1, description="tags left out in training")
     max_steps: int = Field(150, ge=1, description="training stops after so many steps")
+
+
+class FitConfig(BaseModel):
+    """How RAM is trained end to end; the defaults are the published pretraining (FACTS 4.5)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: Literal["swin_b", "swin_l"] = Field("swin_l", description="the image encoder")
+    captions: bool = Field(True, description="train the captioner beside the tagger")
+    image_size: int = Field(224, ge=32, description="pixels on a side; the window follows it")
+    epochs: int = Field(5, ge=1)
+    batch: int = Field(52, ge=1, description="images per process and forward pass")
+    accumulate: int = Field(1, ge=1, description="forward passes per step")
+    lr: float = Field(1e-4, gt=0)
+    lr_floor: float = Field(5e-7, ge=0, description="where warm-up starts and decay ends")
+    warmup_steps: int = Field(3000, ge=0)
+    schedule: Literal["epochs", "cosine"] = Field(
+        "epochs", description="the rate falls by a tenth an epoch, or by half a cosine to zero"
+    )
+    weight_decay: float = Field(0.05, ge=0)
+    clip_norm: float | None = Field(None, gt=0, description="gradient norm limit; none published")
+    bf16: bool = Field(False, description="autocast to bfloat16, for GPUs")
+    gradient_checkpointing: bool = Field(False, description="compute activations twice, keep few")
+    compile: bool = Field(False, description="torch.compile the network")
+    loaders: int = Field(0, ge=0, description="processes that read pictures; 0 reads in the loop")
+    save_every: int = Field(1000, ge=1, description="steps between checkpoints to resume from")
+    seed: int = 0
+
+
+PRESETS: dict[str, FitConfig] = {
+    "swin_b_4m": FitConfig(encoder="swin_b", batch=80),
+    "swin_l_14m": FitConfig(encoder="swin_l", batch=52),
+    "finetune": FitConfig(
+        encoder="swin_l", image_size=384, epochs=2, batch=26, lr=5e-6, warmup_steps=0,
+        schedule="cosine", lr_floor=0.0,
+    ),
+}  # fmt: skip
+"""The papers' settings, for 8 GPUs; `embedded` is trained by the cycle (`TrainConfig`)."""

@@ -2,7 +2,8 @@
 
 ModelError
 ├── UnreadableImage      bytes that are no picture, or a damaged one
-└── CheckpointError      a checkpoint that does not fit: digest, encoder or label list
+├── CheckpointError      a checkpoint that does not fit: digest, encoder or label list
+└── TrainingError        a training run that cannot go on; the last state saved is whole
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class UnreadableImage(ModelError):
 
 class CheckpointError(ModelError):
     """The checkpoint does not fit what is asked of it."""
+
+
+class TrainingError(ModelError):
+    """Training cannot go on; what was saved last is whole, and the run can be resumed from it."""

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from model.decoder import RecognitionDecoder
 from model.errors import ModelError
-from model.label_queries import DescribedQueries, FixedQueries, LabelQueries, LearnedQueries
+from model.label_queries import (
+    DescribedQueries,
+    FixedQueries,
+    LabelQueries,
+    LearnedQueries,
+    check_queries,
+)
 from model.losses import asymmetric_loss
 from model.swin import SWIN_B, SWIN_L, SwinEncoder, SwinShape
 from model.text_networks import TagGuidedCaptioner, TextShape
@@ -108,6 +114,21 @@ class RecognizeAnything(nn.Module):
             TagGuidedCaptioner(shape.text, shape.image_dim, self.decoder) if shape.text else None
         )
 
+    def set_queries(self, embedding: Tensor) -> None:
+        """Make other labels the network's own: text queries (L, text_dim) of any L.
+
+        Raises:
+            ModelError: its queries are no plain text queries, or of another width, or one is zero.
+        """
+        if not isinstance(self.queries, FixedQueries) or embedding.shape[1] != self.shape.text_dim:
+            raise ModelError(
+                f"label queries of width {embedding.shape[1]} do not fit {self.shape.variant} with "
+                f"queries of width {self.shape.text_dim}; take the text encoder it was trained with"
+            )
+        check_queries(embedding)
+        self.shape = replace(self.shape, labels=len(embedding))
+        self.queries = FixedQueries(embedding)
+
     def tokens(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) give image tokens (B, 1 + P, image_dim), the global one first."""
         tokens: Tensor = self.encoder(pixels)
@@ -154,11 +175,11 @@ class RecognizeAnything(nn.Module):
             distillation = nn.functional.l1_loss(tokens[:, 0], teacher)
         if texts is not None:
             alignment = asymmetric_loss(
-                self.logits(tokens, texts), torch.eye(len(texts), device=texts.device),
+                self.logits(tokens, texts).float(), torch.eye(len(texts), device=texts.device),
                 gamma_neg=4, gamma_pos=0, clip=0.05,
             )  # fmt: skip
         recognised = asymmetric_loss(
-            self.logits(tokens), targets, gamma_neg=7, gamma_pos=0, clip=0.05
+            self.logits(tokens).float(), targets, gamma_neg=7, gamma_pos=0, clip=0.05
         )
         return Losses(recognised, caption, distillation, alignment)
 

@@ -1,0 +1,257 @@
+"""The training loop: resumed, distributed, and stopped by what goes wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from model.config import PRESETS, FitConfig
+from model.errors import TrainingError
+from model.feed import Example, Order
+from model.fit import STATE, fit, learning_rate
+from model.label_queries import FixedQueries
+from model.pixels import Pixels, decode
+from model.ram import RamShape, RecognizeAnything
+from model.swin import SwinShape
+from model.text_networks import TextShape
+
+NAMES = ("red", "green", "blue")
+COLOURS = ((220, 20, 20), (20, 200, 20), (30, 30, 230))
+SHAPE = RamShape(
+    "ram", SwinShape(32, 8, (2, 2), (2, 4), 4), labels=3, text_dim=12, hidden=24, feed_forward=32,
+    text=TextShape(hidden=24, feed_forward=32, encoder_layers=2, decoder_layers=1, positions=64),
+)  # fmt: skip
+CONFIG = FitConfig(
+    image_size=32, batch=2, accumulate=2, epochs=2, lr=1e-3, warmup_steps=2, save_every=2
+)
+
+
+def network(shape: RamShape = SHAPE) -> RecognizeAnything:
+    torch.manual_seed(0)
+    model = RecognizeAnything(shape)
+    assert isinstance(model.queries, FixedQueries)
+    model.queries.embedding.normal_()
+    torch.nn.init.normal_(model.decoder.fc.weight, std=0.1)
+    return model
+
+
+def pictures(folder: Path, count: int = 13) -> list[Example]:
+    folder.mkdir(exist_ok=True)
+    noise = np.random.default_rng(0)
+    examples = []
+    for number in range(count):
+        tag = number % 3
+        pixels = np.clip(np.array(COLOURS[tag]) + noise.normal(0, 20, (40, 50, 3)), 0, 255)
+        path = folder / f"{number}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        said = (f"a {NAMES[tag]} wall in the sun", f"all is {NAMES[tag]}")
+        examples.append(Example(str(path), (tag,), said, ((tag,), (tag,))))
+    return examples
+
+
+def same(one: RecognizeAnything, other: RecognizeAnything) -> bool:
+    state = other.state_dict()
+    return all(torch.equal(value, state[key]) for key, value in one.state_dict().items())
+
+
+class Killed(Exception):
+    """Stands for a process that dies."""
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
+    examples = pictures(tmp_path / "pictures")
+    calm = network()
+    whole = fit(calm, examples, NAMES, CONFIG, tmp_path / "calm")
+    assert len(whole.loss) == 6  # 13 images, 4 a step, twice
+
+    def die(done: int, total: int, figures: dict[str, float]) -> None:
+        if done == 5:  # in the middle of the second epoch, a step after a save
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(network(), examples, NAMES, CONFIG, tmp_path / "cut", progress=die)
+    torch.manual_seed(999)  # another process has another state
+    seen = []
+    resumed = network()
+    again = fit(
+        resumed, examples, NAMES, CONFIG, tmp_path / "cut",
+        progress=lambda done, total, figures: seen.append(done),
+    )  # fmt: skip
+    assert seen == [5, 6]
+    assert again == whole
+    assert same(resumed, calm)
+    other = network()
+    fit(other, examples, NAMES, CONFIG.model_copy(update={"seed": 1}), tmp_path / "other")
+    assert not same(other, calm)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    examples = pictures(tmp_path / "pictures", 24)
+    model = network(replace(SHAPE, text=None, dropout=0.0))
+    config = FitConfig(
+        image_size=32, batch=8, epochs=30, lr=3e-3, warmup_steps=5, schedule="cosine"
+    )
+    curve = fit(model, examples, NAMES, config, tmp_path / "run")
+    assert np.mean(curve.loss[-3:]) < 0.6 * np.mean(curve.loss[:3])
+    look = Pixels(32)
+    pixels = torch.stack([look.inference(Image.open(e.path).convert("RGB")) for e in examples])
+    with torch.no_grad():
+        best = model(pixels).argmax(dim=1)
+    right = [int(tag) in example.tags for tag, example in zip(best, examples, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def _one_of_two(rank: int, port: int, folder: str) -> None:
+    os.environ |= {
+        "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    examples = pictures(Path(folder) / f"pictures{rank}")
+    model = network()
+    config = CONFIG.model_copy(update={"accumulate": 1})
+    curve = fit(model, examples, NAMES, config, Path(folder) / "two")
+    if rank == 0:
+        torch.save((curve.loss, model.state_dict()), Path(folder) / "result.pt")
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_one_of_two, (port, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    losses, state = torch.load(tmp_path / "result.pt", weights_only=True)
+    alone = network()
+    curve = fit(alone, pictures(tmp_path / "pictures"), NAMES, CONFIG, tmp_path / "one")
+    np.testing.assert_allclose(losses, curve.loss, rtol=0, atol=1e-5)
+
+
+def saved_step(folder: Path) -> int:
+    return int(torch.load(folder / STATE, weights_only=True)["step"])
+
+
+def test_a_picture_that_is_gone_is_named_and_the_state_is_kept(tmp_path: Path) -> None:
+    examples = pictures(tmp_path / "pictures")
+    gone: list[str] = []
+
+    def remove(done: int, total: int, figures: dict[str, float]) -> None:
+        if done == 3:
+            for example in examples:
+                Path(example.path).unlink()
+                gone.append(example.path)
+
+    with pytest.raises(TrainingError, match=r"cannot be read .*bring it back") as error:
+        fit(network(), examples, NAMES, CONFIG, tmp_path / "run", progress=remove)
+    assert any(path in str(error.value) for path in gone)
+    assert saved_step(tmp_path / "run") == 2
+
+
+def test_a_loss_that_is_no_number_stops_before_it_harms(tmp_path: Path) -> None:
+    examples, model = pictures(tmp_path / "pictures"), network()
+
+    def poison(done: int, total: int, figures: dict[str, float]) -> None:
+        if done == 3:
+            with torch.no_grad():
+                model.decoder.fc.bias.fill_(math.nan)
+
+    with pytest.raises(TrainingError, match=r"loss of step 4 is nan; its images: .*png"):
+        fit(model, examples, NAMES, CONFIG, tmp_path / "run", progress=poison)
+    state = torch.load(tmp_path / "run" / STATE, weights_only=True)
+    assert state["step"] == 2
+    assert all(bool(value.isfinite().all()) for value in state["model"].values())
+
+
+def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
+    examples = pictures(tmp_path / "pictures")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(done: int, total: int, figures: dict[str, float]) -> None:
+        if done == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+
+    try:
+        with pytest.raises(TrainingError, match="step 4 could not be saved"):
+            fit(network(), examples, NAMES, CONFIG, tmp_path / "run", progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert saved_step(tmp_path / "run") == 2
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [STATE]
+
+
+def test_other_settings_do_not_go_on_with_a_state(tmp_path: Path) -> None:
+    examples = pictures(tmp_path / "pictures")
+    fit(network(), examples, NAMES, CONFIG, tmp_path / "run")
+    with pytest.raises(TrainingError, match="other settings: lr"):
+        fit(network(), examples, NAMES, CONFIG.model_copy(update={"lr": 1.0}), tmp_path / "run")
+    with pytest.raises(TrainingError, match="3 images; a step needs 4"):
+        fit(network(), examples[:3], NAMES, CONFIG, tmp_path / "few")
+
+
+@given(
+    images=st.integers(8, 60),
+    batch=st.integers(1, 3),
+    parts=st.sampled_from([(1, 4), (2, 2), (4, 1)]),
+    seed=st.integers(0, 5),
+    start=st.integers(0, 3),
+)
+def test_the_order_does_not_depend_on_processes_or_where_one_starts(
+    images: int, batch: int, parts: tuple[int, int], seed: int, start: int
+) -> None:
+    accumulate, processes = parts
+    one = Order(images, batch, 4, 1, seed)
+    if not one.steps_per_epoch:
+        return
+    stop = start + 2
+    alone = list(one.passes(0, 0, stop))[4 * start :]
+    split = Order(images, batch, accumulate, processes, seed)
+    ranks = [list(split.passes(rank, start, stop)) for rank in range(processes)]
+    together = [part for k in range(len(ranks[0])) for part in (rank[k] for rank in ranks)]
+    assert together == alone
+    epoch = [i for part in one.passes(0, 0, one.steps_per_epoch) for i, _ in part]
+    assert len(set(epoch)) == len(epoch) == one.steps_per_epoch * one.per_step
+
+
+def test_rates_are_those_of_the_papers() -> None:
+    published = PRESETS["swin_l_14m"]
+    assert learning_rate(published, 0, 5000) == 5e-7
+    assert learning_rate(published, 1500, 5000) == pytest.approx((5e-7 + 1e-4) / 2)
+    assert learning_rate(published, 3000, 5000) == 1e-4
+    assert learning_rate(published, 12_000, 5000) == pytest.approx(0.81e-4)
+    tuned = PRESETS["finetune"]
+    assert learning_rate(tuned, 0, 10) == 5e-6
+    assert learning_rate(tuned, 10, 10) == pytest.approx(2.5e-6)
+
+
+def test_a_jpeg_decoded_small_is_the_picture(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 1600).astype(np.uint8)
+    Image.fromarray(np.stack([np.tile(ramp, (1200, 1))] * 3, axis=-1)).save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    small = decode(data, 224)
+    assert small.size == (800, 600)
+    look: Any = Pixels(224)
+    whole = look.inference(Image.open(tmp_path / "a.jpg").convert("RGB"))
+    assert (look.inference(small) - whole).abs().max() < 0.05
+
+
+def test_augmentation_depends_on_its_seed_alone() -> None:
+    picture = Image.effect_noise((80, 60), 50).convert("RGB")
+    look = Pixels(32)
+    torch.manual_seed(1)
+    first = look.augmented(picture, 7)
+    before = torch.random.get_rng_state()
+    assert torch.equal(look.augmented(picture, 7), first)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert not torch.equal(look.augmented(picture, 8), first)
