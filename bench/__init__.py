@@ -21,6 +21,7 @@ BENCHMARKS = {
     "planted": "bench.planted",
     "rerun": "bench.rerun",
     "stream": "bench.stream",
+    "tagger": "bench.tagger",
 }
 """Name -> module with a function `run`; imported only when asked for."""
 

@@ -345,6 +345,7 @@ def bench(
     name: Annotated[str, typer.Argument(help="which benchmark; see docs/benchmarks.md")],
     data: Annotated[Path | None, typer.Option(help="folder with the benchmark's data")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="may be given several times")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="seeds 0 to N - 1")] = None,
     out: Annotated[Path, typer.Option(help="a folder for what it writes")] = Path("bench-out"),
     json_: AsJson = False,
 ) -> None:
@@ -352,4 +353,4 @@ def bench(
     from bench import find_benchmark
     from flows.show import print_bench
 
-    print_bench(find_benchmark(name)(data, tuple(seed or (0,)), out), json_)
+    print_bench(find_benchmark(name)(data, tuple(seed or range(seeds or 1)), out), json_)

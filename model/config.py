@@ -16,7 +16,10 @@ class TrainConfig(BaseModel):
     layers: int = Field(2, ge=1, description="cross-attention layers, 2 as in RAM")
     heads: int = Field(4, ge=1, description="attention heads, 4 as in RAM")
     dropout: float = Field(0.1, ge=0, lt=1)
-    readout_epochs: int = Field(20, ge=0, description="passes of the per-label read-out alone")
+    holdout: float = Field(
+        0.2, ge=0, lt=1, description="share of images that choose penalty and mixture; 0: none"
+    )
+    readout_epochs: int = Field(10, ge=0, description="passes of the per-label read-out alone")
     readout_lr: float = Field(5e-4, gt=0)
     readout_decay: float = Field(1.0, ge=0, description="weight decay of the read-out")
     readout_dropout: float = Field(0.5, ge=0, lt=1, description="on the pooled features")

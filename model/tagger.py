@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from model.decoder import RecognitionDecoder
+from model.open import START, open_logits
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 START_TEMPERATURE = 0.12
 """Of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
 LOG_TEMPERATURES = (-3.0, 2.0)
+"""Bounds in training: near 0 only one position would learn."""
 SCORE_BATCH = 16
 """Images per forward pass when scoring; fixed, so that scores do not depend on shard cuts."""
 
@@ -35,6 +37,9 @@ class Tagger(nn.Module):
     queries: Tensor
     mean: Tensor
     std: Tensor
+    open_setting: Tensor
+    logit_mean: Tensor
+    logit_std: Tensor
 
     def __init__(
         self, channels: int, queries: Tensor, hidden: int, layers: int, heads: int, dropout: float,
@@ -48,6 +53,10 @@ class Tagger(nn.Module):
         self.register_buffer("queries", queries)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
+        # Of the labels' logits on images not trained on; what open labels are made of.
+        self.register_buffer("logit_mean", torch.zeros(len(queries)))
+        self.register_buffer("logit_std", torch.ones(len(queries)))
+        self.register_buffer("open_setting", torch.tensor(START))
         self.image_proj = nn.Linear(channels, hidden)
         self.decoder = RecognitionDecoder(
             queries.shape[1], hidden, hidden, 2 * hidden, layers, heads, dropout
@@ -81,10 +90,19 @@ class Tagger(nn.Module):
         )
         return logits
 
+    def open_logits(self, positions: Tensor, queries: Tensor) -> Tensor:
+        """Logits (B, M) of labels that it was not trained on, for queries (M, text_dim).
+
+        Made of the logits of labels whose queries are near (`model/open.py`). A label that it knows
+        is better asked by `forward`.
+        """
+        logits = (self(positions) - self.logit_mean) / self.logit_std
+        return open_logits(logits, self.queries, queries, self.open_setting)
+
     @property
     def temperature(self) -> Tensor:
-        """Of each soft maximum (L,); bounded, since near 0 only one position would learn."""
-        return self.log_temperature.clamp(*LOG_TEMPERATURES).exp()
+        """Of each soft maximum (L,)."""
+        return self.log_temperature.exp()
 
     def read_out(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
         """The logits (B, L) of the labels' own weights: soft maximum over positions, plus mean."""

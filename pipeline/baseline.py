@@ -44,7 +44,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 2
+    version = 3
     doc = "caption tags -> taggers and captioners, cross-fitted"
     unit = "corpus"
     pinned = True
@@ -119,8 +119,8 @@ class _Trainer:
     def _tagger(self, images: Images, targets: Floats, fold: int) -> dict[str, Any]:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
         tagger = train_tagger(
-            images.features, targets, self.queries, self.config.tagger, seed=self.seed,
-            threads=self.config.threads,
+            images.features, targets, self.queries, self.config.tagger,
+            groups=images.fold_keys, seed=self.seed, threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
         return self._save(tagger, "fold" if fold >= 0 else "baseline", fold)

@@ -56,7 +56,7 @@ def run_demo(out: Path, scenes: int, seed: int, workers: int, reporter: Reporter
     """
     paths = DemoPaths(out)
     config = demo_config(scenes, seed)
-    _make_scenes(paths, scenes, seed, reporter)
+    make_scenes(paths, scenes, seed, reporter)
     fill_lake(paths, config, reporter)
     Runner(paths.lake, config, workers=workers, reporter=reporter).run(command="demo")
     with Lake.open(paths.lake, read_only=True) as lake:
@@ -84,7 +84,12 @@ def demo_config(scenes: int, seed: int) -> Config:
     )
 
 
-def _make_scenes(paths: DemoPaths, scenes: int, seed: int, reporter: Reporter) -> None:
+def make_scenes(paths: DemoPaths, scenes: int, seed: int, reporter: Reporter) -> None:
+    """Generate both splits' scenes, if they are not there yet.
+
+    Raises:
+        PlanError: the folder holds scenes of another recipe.
+    """
     wanted = SceneConfig(scenes=scenes, eval_scenes=max(8, scenes // EVAL_SHARE), seed=seed)
     recipe = paths.scenes / "recipe.json"
     if recipe.exists():

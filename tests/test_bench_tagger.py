@@ -1,0 +1,64 @@
+"""`bench tagger`: its figures add up on a small planted set, and its interval is Student's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import tagger
+from bench.tagger import Split, run
+from model.config import TrainConfig
+from pipeline.config import Config, load_config
+
+
+def planted(images: int, labels: int, seed: int) -> tuple[Split, Config]:
+    """Label k lights channel k; queries come in pairs of labels that appear together."""
+    rng = np.random.default_rng(seed)
+    pairs = np.repeat(np.arange(labels // 2), 2)
+    targets = ((rng.random((2 * images, labels // 2)) < 0.3)[:, pairs]).astype(np.float32)
+    targets *= rng.random(targets.shape) < 0.9
+    features = rng.random((2 * images, 4, 32))
+    features[:, :, :labels] += targets[:, None, :]
+    queries = np.eye(labels // 2, 16)[pairs] + 0.1 * rng.normal(size=(labels, 16))
+    half = features.astype(np.float16)
+    split = Split(
+        half[:images], targets[:images], np.arange(images), half[images:], targets[images:],
+        queries.astype(np.float32),
+    )  # fmt: skip
+    small = TrainConfig(hidden=16, heads=2, readout_epochs=8, readout_lr=5e-3, epochs=1)
+    config = load_config(None, [])
+    return split, config.model_copy(
+        update={"baseline": config.baseline.model_copy(update={"tagger": small})}
+    )
+
+
+def test_ours_and_the_peers_on_a_small_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        tagger, "planted", lambda seeds, out: (planted(120, 20, seed) for seed in seeds)
+    )
+    tables = run(None, (0, 1), tmp_path)["tables"]
+    assert len(tables) == 4
+    for row in tables["planted scenes: mAP"]:
+        assert row["ours"] > 0.7 > row["chance"] == row["tag frequency"]
+        assert row["logistic regression"] > 0.5
+    for row in tables["planted scenes: unseen tags"]:
+        assert row["tags"] == 4
+        assert row["ours"] > row["chance"] + 0.2
+        assert row["ours, AUC"] > 0.6
+    first, second = (row["ours"] for row in tables["planted scenes: mAP"])
+    ours, *_, paired = tables["planted scenes: over seeds"]
+    assert ours["mean"] == pytest.approx((first + second) / 2)
+    # Student's factor for two values is 12.71, their standard error half their distance.
+    assert ours["high"] - ours["mean"] == pytest.approx(12.706 * abs(first - second) / 2, rel=1e-3)
+    assert paired["method"] == "ours less logistic regression"
+
+
+def test_tags_with_few_positives_are_not_judged() -> None:
+    split, _ = planted(120, 20, 0)
+    split.targets[4:, 3] = 0
+    split.targets[:4, 3] = 1
+    split.truth[2:, 5] = 0
+    split.truth[:2, 5] = 1
+    assert np.flatnonzero(~split.judged).tolist() == [3, 5]
