@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset
 from model.errors import TrainingError, UnreadableImage
 from model.pixels import Pixels, decode
 
-
 Read = Callable[[str], bytes]
 """The bytes of an image by its path; raises OSError where there are none."""
 
