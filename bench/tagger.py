@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.stats import t as student
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +23,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from model.metrics import mean_average_precision
-from model.tagger import batches
 from model.text import TextEncoder
 from model.train import train_tagger
 from pipeline.columns import Floats, Halves
@@ -193,22 +191,17 @@ def _compare(split: Split, config: Config, seed: int) -> tuple[dict[str, Any], d
 
 
 def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats, Floats]:
-    """Logits on the test of the tags `seen` in training (N, S), and of the others (N, L - S)."""
+    """Probabilities on the test of the tags `seen` in training (N, S), and of the others (N, L - S)."""
     tagger = train_tagger(
         split.features, split.targets[:, seen], split.queries[seen], config.baseline.tagger,
         groups=split.groups, seed=seed, threads=1,
     )  # fmt: skip
-    others = torch.from_numpy(split.queries[~seen])
-    with torch.inference_mode():
-        known, opened = zip(
-            *((tagger(p), tagger.open_logits(p, others)) for p in batches(split.test_features)),
-            strict=True,
-        )
-    return torch.cat(known).numpy(), torch.cat(opened).numpy()
+    opened = tagger.score_open(split.test_features, split.queries[~seen])
+    return tagger.score(split.test_features), opened
 
 
 def _regression(split: Split, seed: int) -> tuple[Floats, float]:
-    """Logits on the test (N, L) of one logistic regression per tag, and the C that was chosen."""
+    """Probabilities on the test (N, L) of one logistic regression per tag, and the C that was chosen."""
     means = split.features.astype(np.float32).mean(axis=1)
     test = split.test_features.astype(np.float32).mean(axis=1)
     keys = np.random.default_rng(seed).permutation(np.unique(split.groups))

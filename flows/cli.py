@@ -17,6 +17,7 @@ import typer
 from flows import (
     doors,  # noqa: F401 - telemetry off before anything else is imported
     labels,
+    models,
 )
 from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, Workers
 
@@ -28,6 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="models")
+app.command()(models.train)
+app.command()(models.tag)
+app.command()(models.evaluate)
 
 
 class TableFormat(StrEnum):

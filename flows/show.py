@@ -143,6 +143,29 @@ def print_demo(result: dict[str, Any], as_json: bool) -> None:
     print(f"report: {result['report']}")
 
 
+def print_evaluation(found: dict[str, Any], as_json: bool) -> None:
+    """Figures of a tagger: overall with intervals, per kind, best and worst tags."""
+    if as_json:
+        print_json(found)
+        return
+    _draw(found["overall"], ("figure", "value", "low", "high"), f"{found['images']} images")
+    if found["kinds"]:
+        _draw(found["kinds"], list(found["kinds"][0]), "by kind")
+    shown = sorted((t for t in found["tags"] if t["AP"] is not None), key=lambda t: -t["AP"])
+    names = ("tag", "kind", "positives", "threshold", "AP")
+    if len(shown) > 2 * _FEW:
+        _draw(shown[:_FEW], names, "best tags")
+        _draw(shown[-_FEW:], names, "worst tags")
+    elif shown:
+        _draw(shown, names, "tags")
+    print(found["rule"])
+    for line in found["unread"]:
+        print(f"left out: {line}", file=sys.stderr)
+
+
+_FEW = 8
+
+
 def print_bench(result: dict[str, Any], as_json: bool) -> None:
     """A benchmark's tables."""
     if as_json:

@@ -39,7 +39,7 @@ class Clip:
             ) from error
         self._model = model.eval().requires_grad_(False).to(device)
         self.dim: int = model.config.projection_dim
-        self._size: int = model.config.vision_config.image_size
+        self.image_size: int = model.config.vision_config.image_size
 
     @torch.no_grad()
     def image_embeddings(self, pixels: Tensor) -> Tensor:
@@ -49,7 +49,10 @@ class Clip:
             for three in (MEAN, STD, CLIP_MEAN, CLIP_STD)
         )
         plain = nn.functional.interpolate(
-            pixels * std + mean, size=(self._size, self._size), mode="bicubic", antialias=True
+            pixels * std + mean,
+            size=(self.image_size, self.image_size),
+            mode="bicubic",
+            antialias=True,
         )
         found: Tensor = self._model.get_image_features(
             pixel_values=(plain - clip_mean) / clip_std

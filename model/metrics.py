@@ -18,8 +18,10 @@ class Evaluation:
     per_class: Floats
 
 
-def evaluate_scores(scores: Floats, targets: Floats, threshold: float = 0.5) -> Evaluation:
+def evaluate_scores(scores: Floats, targets: Floats, threshold: float | Floats = 0.5) -> Evaluation:
     """mAP, and class-wise and overall precision, recall and F1 for scores >= threshold.
+
+    `threshold` is one for all or one per class (L,). Scores that tie are one step of the curve.
 
     Classes without positives are left out of all class means (the published script counts their AP
     as 0); a class that is never predicted has precision 0. `scores` and `targets` are (N, L).
@@ -44,6 +46,54 @@ def evaluate_scores(scores: Floats, targets: Floats, threshold: float = 0.5) -> 
         "classes": float(shown.sum()),
     }  # fmt: skip
     return Evaluation(overall, per_class)
+
+
+RESAMPLES = 200
+
+
+def intervals(
+    scores: Floats, targets: Floats, threshold: float | Floats = 0.5, *, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the overall figures: percentiles over 200 resamplings of the images.
+
+    An image that is drawn k times counts k times. A class that a resampling shows no positive of is
+    left out of that resampling's class means. Ties are broken by row.
+    """
+    if not len(scores):
+        return {}
+    random = np.random.default_rng(seed)
+    count = len(scores)
+    weights = random.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
+    predicted = (scores >= threshold).astype(np.float64)
+    right, said, there = (weights @ x for x in (predicted * targets, predicted, targets))
+    shown = there > 0
+    average = np.full(there.shape, np.nan)
+    for column in np.flatnonzero(targets.any(axis=0)):
+        order = np.argsort(-scores[:, column], kind="stable")
+        drawn = weights[:, order]
+        hits = drawn * targets[order, column]
+        precision = np.cumsum(hits, axis=1) / np.maximum(np.cumsum(drawn, axis=1), 1)
+        average[:, column] = (precision * hits).sum(axis=1) / np.maximum(there[:, column], 1)
+
+    def over_classes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = np.where(shown, values, 0).sum(axis=1)
+        mean: npt.NDArray[np.float64] = total / np.maximum(shown.sum(axis=1), 1)
+        return mean
+
+    cp = over_classes(right / np.maximum(said, 1e-12) * (said > 0))
+    cr = over_classes(right / np.maximum(there, 1e-12))
+    kept_right, kept_said = ((np.where(shown, x, 0)).sum(axis=1) for x in (right, said))
+    op = kept_right / np.maximum(kept_said, 1e-12)
+    or_ = kept_right / np.maximum(there.sum(axis=1), 1e-12)
+    figures = {
+        "mAP": over_classes(np.nan_to_num(average)), "CP": cp, "CR": cr,
+        "CF1": 2 * cp * cr / np.maximum(cp + cr, 1e-12), "OP": op, "OR": or_,
+        "OF1": 2 * op * or_ / np.maximum(op + or_, 1e-12),
+    }  # fmt: skip
+    return {
+        name: (float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5)))
+        for name, values in figures.items()
+    }
 
 
 def mean_average_precision(scores: Floats, targets: Floats, known: Floats | None = None) -> float:

@@ -125,6 +125,14 @@ class Tagger(nn.Module):
         parts = [torch.sigmoid(self(part)).numpy() for part in batches(features)]
         return np.concatenate(parts) if parts else np.zeros((0, self.labels), np.float32)
 
+    @torch.inference_mode()
+    def score_open(self, features: Halves, queries: Floats) -> Floats:
+        """Probabilities (N, M) for features (N, P, C) of labels by their queries (M, text_dim)."""
+        self.eval()
+        asked = torch.from_numpy(queries)
+        parts = [torch.sigmoid(self.open_logits(p, asked)).numpy() for p in batches(features)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(queries)), np.float32)
+
 
 def batches(features: Halves, size: int = SCORE_BATCH) -> Iterator[Tensor]:
     """Features as float32 tensors of fixed cuts."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model.config import CaptionerConfig, TrainConfig
+from model.config import PRESETS, CaptionerConfig, FitConfig, TrainConfig
 from parsing.config import LabelConfig
 from pipeline.errors import ConfigError
 
@@ -144,6 +144,24 @@ def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> Confi
         raise ConfigError(_explain(error)) from None
 
 
+def load_preset(name: str, settings: Sequence[str] = ()) -> FitConfig:
+    """A preset of end-to-end training with `key=value` settings over it.
+
+    Raises:
+        ConfigError: no such preset, an unknown key, or a value that does not fit.
+    """
+    if name not in PRESETS:
+        more = "; `embedded` is trained by `tagwright run`" if name == "embedded" else ""
+        raise ConfigError(f"preset {name!r}: unknown; choose from: {', '.join(PRESETS)}{more}")
+    values = PRESETS[name].model_dump()
+    for setting in settings:
+        _apply(values, setting)
+    try:
+        return FitConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, FitConfig)) from None
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -169,12 +187,12 @@ def _apply(values: dict[str, Any], setting: str) -> None:
     values[last] = yaml.safe_load(text)
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, root: type[BaseModel] = Config) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return f"config {place}: {first['msg']}, got {first.get('input')!r}"
-    section: Any = Config
+    section: Any = root
     for part in first["loc"][:-1]:
         section = section.model_fields[str(part)].annotation
     names = list(section.model_fields)

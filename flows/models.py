@@ -1,0 +1,142 @@
+"""`tagwright train`, `tag`, `evaluate` and `models`: the networks from the command line."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.options import DEFAULT_LAKE, AsJson, LakeDir, Settings
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="role or digest of a model of the lake, or ram:, clip: or blip:PATH"),
+]
+Names = Annotated[Path | None, typer.Option(help="the label list of a published .pth")]
+Thresholds = Annotated[Path | None, typer.Option(help="its thresholds, aligned by line")]
+ClipDir = Annotated[Path | None, typer.Option(help="the CLIP model that made its label queries")]
+
+app = typer.Typer(no_args_is_help=True, help="The models of a lake, and published checkpoints.")
+
+
+def tag(
+    images: Annotated[list[Path], typer.Argument(help="pictures")],
+    lake: LakeDir = DEFAULT_LAKE,
+    tags: Annotated[str | None, typer.Option(help="any names, separated by commas")] = None,
+    model: Model = None,
+    names: Names = None,
+    thresholds: Thresholds = None,
+    clip: ClipDir = None,
+    json_: AsJson = False,
+) -> None:
+    """Tags of pictures with their scores; with --tags the scores of just these, known or not."""
+    from flows.show import print_rows
+    from pipeline.taggers import Wanted
+    from pipeline.tagging import tag_pictures
+
+    asked = None if tags is None else [name.strip() for name in tags.split(",") if name.strip()]
+    found, unread = tag_pictures(lake, Wanted(model, names, thresholds, clip), images, asked)
+    print_rows(found, ("image", "tag", "score", "open"), json_)
+    for line in unread:
+        print(f"error: {line}", file=sys.stderr)
+    if unread:
+        raise typer.Exit(1)
+
+
+def evaluate(
+    lake: LakeDir = DEFAULT_LAKE,
+    model: Model = None,
+    benchmark: Annotated[
+        Path | None, typer.Option(help="path,tag,tag or file,id id a line")
+    ] = None,
+    benchmark_names: Annotated[Path | None, typer.Option(help="its label list")] = None,
+    images: Annotated[Path | None, typer.Option(help="the folder of its images")] = None,
+    threshold: Annotated[float | None, typer.Option(help="one for all tags")] = None,
+    names: Names = None,
+    thresholds: Thresholds = None,
+    clip: ClipDir = None,
+    seed: Annotated[int, typer.Option(help="of the resamplings behind intervals")] = 0,
+    out: Annotated[Path | None, typer.Option(help="a CSV file with a row a tag")] = None,
+    json_: AsJson = False,
+) -> None:
+    """mAP, CP, CR, CF1, OP, OR, OF1 on the lake's evaluation split or a published benchmark."""
+    from flows.progress import Bars
+    from flows.show import print_evaluation
+    from pipeline.assess import Benchmark, assess
+    from pipeline.errors import PlanError
+    from pipeline.taggers import Wanted
+
+    files = (benchmark, benchmark_names, images)
+    if any(files) and not all(files):
+        raise PlanError("a benchmark needs --benchmark, --benchmark-names and --images")
+    chosen = Benchmark(*files) if benchmark and benchmark_names and images else None
+    wanted = Wanted(model, names, thresholds, clip)
+    bars = Bars()
+    with bars.stage("evaluate", 0):
+        found = assess(lake, wanted, chosen, threshold, seed, bars.progress)
+    if out is not None:
+        _write(out, found["tags"])
+    print_evaluation(found, json_)
+
+
+def train(
+    preset: Annotated[str, typer.Argument(help="swin_b_4m, swin_l_14m or finetune")],
+    out: Annotated[Path, typer.Option(help="folder for states and the finished checkpoint")],
+    lake: LakeDir = DEFAULT_LAKE,
+    init: Annotated[Path | None, typer.Option(help="a converted checkpoint to start from")] = None,
+    clip: Annotated[Path | None, typer.Option(help="CLIP: teacher, and label queries")] = None,
+    set: Settings = None,
+) -> None:
+    """Train RAM end to end on the newest publication; run again after a stop to go on.
+
+    For several GPUs: torchrun --nproc-per-node 8 -m flows train swin_l_14m --out DIR
+    """
+    from flows.progress import Bars
+    from pipeline.config import load_preset
+
+    config = load_preset(preset, set or [])  # a mistake in it shows before torch is imported
+    from pipeline.training import train as run
+
+    bars = Bars()
+    with bars.stage("train", 0):
+
+        def progress(done: int, total: int, figures: dict[str, float]) -> None:
+            bars.progress(done, total, f"loss {figures['loss']:.4f}, lr {figures['lr']:.1e}")
+
+        folder = run(lake, config, out, init=init, clip=clip, progress=progress)
+    if folder is not None:
+        print(f"trained {folder}; next: tagwright tag PHOTO --model ram:{folder}")
+
+
+@app.command("list")
+def list_models(lake: LakeDir = DEFAULT_LAKE, json_: AsJson = False) -> None:
+    """The models of a lake with their mAP, and which one is in service."""
+    from flows.show import print_rows
+    from pipeline.taggers import models_of
+
+    rows = models_of(lake)
+    print_rows(rows, tuple(rows[0]) if rows else (), json_)
+
+
+@app.command("import")
+def import_checkpoint(
+    file: Annotated[Path, typer.Argument(help="ram_*.pth, ram_plus_*.pth or tag2text_*.pth")],
+    names: Annotated[Path, typer.Option(help="its label list, one name a line")],
+    out: Annotated[Path, typer.Option(help="folder for the converted checkpoint")],
+    thresholds: Thresholds = None,
+) -> None:
+    """Convert a published checkpoint: safetensors and JSON, without optimizer state, with names."""
+    from pipeline.taggers import convert
+
+    folder = convert(file, names, thresholds, out)
+    print(f"wrote {folder}; next: tagwright tag PHOTO --model ram:{folder}")
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["tag"])
+        writer.writeheader()
+        writer.writerows(rows)

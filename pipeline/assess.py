@@ -1,0 +1,209 @@
+"""`tagwright evaluate`: a tagger's figures on images that its labels do not descend from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.errors import UnreadableImage
+from model.image_tagger import ImageTagger, LakeTagger
+from model.images import load_image
+from model.metrics import evaluate_scores, intervals
+from pipeline.benchmarks import read_benchmark
+from pipeline.columns import Floats
+from pipeline.dataset import EVAL_FEATURES, LABELS, images_of, multi_hot, vocabulary_of
+from pipeline.errors import PlanError, SourceError
+from pipeline.evaluate import TRUTH
+from pipeline.readers import read_uri
+from pipeline.stage import Progress
+from pipeline.taggers import Wanted, open_tagger
+from storage.lake import Lake
+
+_CHUNK = 32
+_EVAL_IMAGES = "SELECT image_id, uri FROM current_images WHERE split = 'eval' ORDER BY image_id"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores and truth (N, L) of some images, and what could not be read."""
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    scores: Floats
+    truth: Floats
+    unread: list[str]
+
+
+def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
+    """A tagger on a lake's frozen evaluation split, over the tags that it knows.
+
+    Raises:
+        PlanError: there are no evaluation images.
+        SourceError: labels of the model descend from one of them.
+    """
+    with Lake.open(lake, read_only=True) as opened:
+        images = opened.query(_EVAL_IMAGES).to_pylist()
+        if not images:
+            raise PlanError(f"{lake}: no evaluation images; ingest some with --split eval")
+        everything = vocabulary_of(opened.query(LABELS))
+        features = images_of(opened.query(EVAL_FEATURES))
+        truth = multi_hot(features, everything, opened.query(TRUTH))
+        _refuse_trained(opened, [row["image_id"] for row in images])
+    known = set(tagger.names)
+    if known:
+        columns = [n for n, name in enumerate(everything.names) if name in known]
+    else:
+        columns = list(range(len(everything)))
+    shared = everything.subset(np.isin(np.arange(len(everything)), columns))
+    asked = tagger.asked(shared.names)
+    if isinstance(asked, LakeTagger):
+        # What the cycle stored of them; no picture is opened.
+        found = _Found(asked.score_features(features.features), [], list(features.ids))
+    else:
+        found = _score(asked, [(row["image_id"], row["uri"]) for row in images], progress)
+    place = {image: row for row, image in enumerate(features.ids)}
+    rows = [n for n, image in enumerate(found.kept) if image in place]
+    return Scored(
+        shared.names, shared.kinds, found.scores[rows],
+        truth[[place[found.kept[n]] for n in rows]][:, columns], found.unread,
+    )  # fmt: skip
+
+
+def score_benchmark(
+    lake: Path | None, tagger: ImageTagger, annotations: Path, names: Path, images: Path,
+    progress: Progress,
+) -> Scored:  # fmt: skip
+    """A tagger on a published benchmark; images that cannot be read are left out and named.
+
+    Raises:
+        SourceError: a file is wrong, no image can be read, or `lake` has trained on one of them.
+    """
+    found = read_benchmark(annotations, names, images)
+    if lake is not None:
+        with Lake.open(lake, read_only=True) as opened:
+            _refuse_trained(opened, [_sha(path) for path in found.images])
+    asked = tagger.asked(tuple(name.lower() for name in found.names))
+    paths = [(str(n), str(path)) for n, path in enumerate(found.images)]
+    scored = _score(asked, paths, progress)
+    if not scored.kept:
+        raise SourceError(f"{images}: none of {len(paths)} images can be read; is it the folder?")
+    truth = found.truth[[int(n) for n in scored.kept]]
+    return Scored(found.names, ("",) * len(found.names), scored.scores, truth, scored.unread)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Scores of the readable images, what could not be read and why, the ids of the readable."""
+
+    scores: Floats
+    unread: list[str]
+    kept: list[str]
+
+
+def _score(tagger: ImageTagger, images: Sequence[tuple[str, str]], progress: Progress) -> _Found:
+    parts, unread, kept = [], [], []
+    for start in range(0, len(images), _CHUNK):
+        pictures = []
+        for image_id, uri in images[start : start + _CHUNK]:
+            try:
+                pictures.append(load_image(read_uri(uri)))
+                kept.append(image_id)
+            except (OSError, SourceError, UnreadableImage) as error:
+                unread.append(f"{uri}: {error}")
+        if pictures:
+            parts.append(tagger.score(pictures))
+        progress(min(start + _CHUNK, len(images)), len(images), "images")
+    empty = np.zeros((0, len(tagger.names)), np.float32)
+    return _Found(np.concatenate(parts) if parts else empty, unread, kept)
+
+
+def _refuse_trained(lake: Lake, image_ids: Sequence[str]) -> None:
+    trained = lake.query(
+        "SELECT image_id, name FROM current_images WHERE split = 'train' "
+        "AND list_contains($ids, image_id) ORDER BY image_id",
+        {"ids": list(image_ids)},
+    ).to_pylist()
+    if trained:
+        raise SourceError(
+            f"{len(trained)} of {len(image_ids)} images are training images of {lake.path}, such "
+            f"as {trained[0]['name']}: its labels descend from them; evaluate on others"
+        )
+
+
+def _sha(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""  # told later as unreadable
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The files of a published benchmark: annotations, label list, folder of images."""
+
+    annotations: Path
+    names: Path
+    images: Path
+
+
+DEFAULT_THRESHOLD = 0.5
+"""For probabilities that nothing was calibrated for, as the published script's for open labels."""
+
+
+def assess(
+    lake: Path, wanted: Wanted, benchmark: Benchmark | None, threshold: float | None, seed: int,
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """The figures of a tagger on a lake's evaluation split, or on a benchmark.
+
+    Thresholds are, in this order: the one that is given, the tagger's own, 0.5.
+    """
+    tagger = open_tagger(lake, wanted)
+    if benchmark is None:
+        scored = score_split(lake, tagger, progress)
+    else:
+        descends = isinstance(tagger, LakeTagger)
+        scored = score_benchmark(
+            lake if descends else None, tagger, benchmark.annotations, benchmark.names,
+            benchmark.images, progress,
+        )  # fmt: skip
+    cuts: Floats | float = DEFAULT_THRESHOLD if threshold is None else threshold
+    if threshold is None and tagger.thresholds is not None:
+        own = dict(zip(tagger.names, tagger.thresholds.tolist(), strict=True))
+        cuts = np.array([own.get(name, DEFAULT_THRESHOLD) for name in scored.names], np.float32)
+    return figures(scored, cuts, seed)
+
+
+def figures(scored: Scored, thresholds: Floats | float, seed: int) -> dict[str, Any]:
+    """Overall, per kind and per tag; overall figures with 95 % intervals over images."""
+    found = evaluate_scores(scored.scores, scored.truth, thresholds)
+    bounds = intervals(scored.scores, scored.truth, thresholds, seed=seed)
+    overall = [
+        {"figure": name, "value": value,
+         "low": bounds.get(name, (None, None))[0], "high": bounds.get(name, (None, None))[1]}
+        for name, value in found.overall.items()
+    ]  # fmt: skip
+    kinds = []
+    for kind in sorted(set(scored.kinds) - {""}):
+        chosen = np.array([own == kind for own in scored.kinds])
+        cut = thresholds if isinstance(thresholds, float) else thresholds[chosen]
+        part = evaluate_scores(scored.scores[:, chosen], scored.truth[:, chosen], cut)
+        kinds.append({"kind": kind, **part.overall})
+    cuts = np.broadcast_to(np.asarray(thresholds, np.float32), (len(scored.names),))
+    tags = [
+        {"tag": name, "kind": kind, "positives": int(support), "threshold": float(cut),
+         "AP": None if np.isnan(ap) else float(ap)}
+        for name, kind, support, cut, ap in zip(
+            scored.names, scored.kinds, scored.truth.sum(axis=0), cuts, found.per_class, strict=True
+        )
+    ]  # fmt: skip
+    return {
+        "images": len(scored.truth), "unread": scored.unread, "overall": overall, "kinds": kinds,
+        "tags": tags,
+        "rule": "tags without a positive image are left out of means over tags",
+    }  # fmt: skip

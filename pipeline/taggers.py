@@ -1,0 +1,159 @@
+"""Opening a tagger: one of a lake, or any other by its kind and path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.checkpoint import load_tagger
+from model.clip import Clip
+from model.image_tagger import ImageTagger, LakeTagger, RamTagger
+from model.published import PublishedLabels, load_converted, load_published, save_converted
+from model.zero_shot import BlipTagger, ClipTagger
+from parsing.label_files import PublishedList
+from pipeline.errors import PlanError
+from pipeline.labels import current_system
+from storage.lake import Lake
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which tagger, and the files that belong to it.
+
+    Attributes:
+        model: role or digest of a model of the lake (None: the one in service), or KIND:PATH.
+        names, thresholds: lists aligned with a published `.pth`, which has none inside.
+        clip: the CLIP model whose text encoder made the label queries of a published checkpoint.
+    """
+
+    model: str | None = None
+    names: Path | None = None
+    thresholds: Path | None = None
+    clip: Path | None = None
+
+
+def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
+    """The tagger that is asked for.
+
+    Raises:
+        PlanError: no such model, or a kind that nobody knows.
+        ModelError: it cannot be read.
+    """
+    kind, colon, path = (wanted.model or "").partition(":")
+    if not colon:
+        return lake_tagger(lake, wanted.model)
+    if kind not in TAGGERS:
+        raise PlanError(
+            f"--model {wanted.model}: unknown kind {kind!r}; choose from: {', '.join(TAGGERS)}"
+        )
+    return TAGGERS[kind](Path(path), wanted)
+
+
+def _ram(path: Path, wanted: Wanted) -> ImageTagger:
+    text = None if wanted.clip is None else Clip(wanted.clip)
+    if path.is_dir():
+        names = None if wanted.names is None else PublishedList.read(wanted.names).names
+        model, labels = load_converted(path, names)
+        listed, cuts = labels.names, labels.thresholds
+    elif wanted.names is None:
+        raise PlanError(f"{path}: has no label list inside; give it by --names FILE")
+    else:
+        published = PublishedList.read(wanted.names, wanted.thresholds)
+        listed, cuts = published.names, published.thresholds
+        model = load_published(path, listed)
+    thresholds = None if cuts is None else np.array(cuts, np.float32)
+    return RamTagger(model, listed, thresholds, text)
+
+
+def _clip(path: Path, wanted: Wanted) -> ImageTagger:
+    return ClipTagger(Clip(path))
+
+
+def _blip(path: Path, wanted: Wanted) -> ImageTagger:
+    return BlipTagger.open(path)
+
+
+TAGGERS: Mapping[str, Callable[[Path, Wanted], ImageTagger]] = {
+    "ram": _ram,
+    "clip": _clip,
+    "blip": _blip,
+}
+"""Kind -> how a tagger of it is opened by path; `ram` stands for RAM++ and Tag2Text, too."""
+
+_MODEL = """
+    SELECT m.model_digest, m.path, m.role FROM current_models m
+    LEFT JOIN current_promotions p ON p.model_digest = m.model_digest
+    WHERE m.role <> 'captioner'
+      AND CASE WHEN $model IS NULL THEN p.model_digest IS NOT NULL
+          ELSE m.role = $model OR starts_with(m.model_digest, $model) END
+    ORDER BY m.fold, m.model_digest LIMIT 1
+"""
+_CUTS = """
+    SELECT tag_id, median(generate) AS cut FROM current_thresholds
+    WHERE label_version = $version GROUP BY tag_id
+"""
+
+
+def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
+    """A tagger of the lake, with the thresholds that were calibrated on held-out scores.
+
+    A threshold is the median over the folds, each of which was set by the other folds' scores.
+
+    Raises:
+        PlanError: the lake has no such model, or none in service yet.
+    """
+    with Lake.open(lake, read_only=True) as opened:
+        rows = opened.query(_MODEL, {"model": model}).to_pylist()
+        if not rows:
+            which = "no model in service yet" if model is None else f"no model {model!r}"
+            raise PlanError(f"{lake}: {which}; `tagwright models` lists them, `run` makes them")
+        tagger, info = load_tagger(opened.path / rows[0]["path"])
+        cuts = opened.query(_CUTS, {"version": info.label_version}).to_pylist()
+    by_tag = {row["tag_id"]: row["cut"] for row in cuts}
+    thresholds = np.array([by_tag.get(tag, 2.0) for tag in info.tag_ids], np.float32)
+    return LakeTagger(tagger, info, info.tag_names, thresholds, tuple(range(len(info.tag_ids))))
+
+
+def own_names(lake: Path, names: Sequence[str]) -> list[str]:
+    """Names as the lake's label system calls them: "sofa" becomes "couch" where they are one."""
+    with Lake.open(lake, read_only=True) as opened:
+        system = current_system(opened)
+    by_id = {label.tag_id: label.name for label in system.labels}
+    found = {
+        surface.surface: by_id[surface.tag_id]
+        for surface in reversed(system.surfaces)
+        if surface.tag_id in by_id
+    }
+    return [found.get(name, name) for name in names]
+
+
+_MODELS = """
+    SELECT m.model_digest AS model, m.role, m.fold, m.cycle, m.label_version,
+           (SELECT max(value) FROM current_metrics e WHERE e.subject = m.model_digest
+            AND e.name = 'mAP' AND e.kind = 'all') AS mAP,
+           p.model_digest IS NOT NULL AS in_service
+    FROM current_models m LEFT JOIN current_promotions p ON p.model_digest = m.model_digest
+    ORDER BY m.role, m.fold, m.model_digest
+"""
+
+
+def models_of(lake: Path) -> list[dict[str, Any]]:
+    """The current models of a lake, with mAP on its evaluation split where it was measured."""
+    with Lake.open(lake, read_only=True) as opened:
+        rows: list[dict[str, Any]] = opened.query(_MODELS).to_pylist()
+    return rows
+
+
+def convert(file: Path, names: Path, thresholds: Path | None, out: Path) -> Path:
+    """A published `.pth` as a folder of safetensors and JSON that carries its label list.
+
+    Raises:
+        CheckpointError: the file is none, or the lists do not have a line for each label.
+    """
+    published = PublishedList.read(names, thresholds)
+    model = load_published(file, published.names)
+    return save_converted(model, PublishedLabels(published.names, published.thresholds), out)
