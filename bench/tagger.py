@@ -191,7 +191,7 @@ def _compare(split: Split, config: Config, seed: int) -> tuple[dict[str, Any], d
 
 
 def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats, Floats]:
-    """Probabilities on the test of the tags `seen` in training (N, S), and of the others (N, L - S)."""
+    """Test probabilities of the tags `seen` in training (N, S), and of the others (N, L - S)."""
     tagger = train_tagger(
         split.features, split.targets[:, seen], split.queries[seen], config.baseline.tagger,
         groups=split.groups, seed=seed, threads=1,
@@ -201,7 +201,7 @@ def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats,
 
 
 def _regression(split: Split, seed: int) -> tuple[Floats, float]:
-    """Probabilities on the test (N, L) of one logistic regression per tag, and the C that was chosen."""
+    """Test probabilities (N, L) of one logistic regression per tag, and the C that was chosen."""
     means = split.features.astype(np.float32).mean(axis=1)
     test = split.test_features.astype(np.float32).mean(axis=1)
     keys = np.random.default_rng(seed).permutation(np.unique(split.groups))

@@ -50,7 +50,7 @@ def evaluate(
     lake: LakeDir = DEFAULT_LAKE,
     model: Model = None,
     benchmark: Annotated[
-        Path | None, typer.Option(help="path,tag,tag or file,id id a line")
+        Path | None, typer.Option(help="lines of path,tag,tag or file,id id")
     ] = None,
     benchmark_names: Annotated[Path | None, typer.Option(help="its label list")] = None,
     images: Annotated[Path | None, typer.Option(help="the folder of its images")] = None,
@@ -72,7 +72,9 @@ def evaluate(
     files = (benchmark, benchmark_names, images)
     if any(files) and not all(files):
         raise PlanError("a benchmark needs --benchmark, --benchmark-names and --images")
-    chosen = Benchmark(*files) if benchmark and benchmark_names and images else None
+    chosen = None
+    if benchmark and benchmark_names and images:
+        chosen = Benchmark(benchmark, benchmark_names, images)
     wanted = Wanted(model, names, thresholds, clip)
     bars = Bars()
     with bars.stage("evaluate", 0):
