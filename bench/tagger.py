@@ -243,5 +243,5 @@ def _interval(values: list[float]) -> dict[str, float | None]:
     middle = {"median": median(values), "mean": mean(values)}
     if len(values) < 2:
         return middle | {"low": None, "high": None}
-    width = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    width = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
     return middle | {"low": middle["mean"] - width, "high": middle["mean"] + width}
