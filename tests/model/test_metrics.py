@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.metrics import evaluate_scores, precision_thresholds
+from model.metrics import evaluate_scores, intervals, precision_thresholds
 
 SCORES = np.array([[0.9, 0.2, 0.1], [0.8, 0.7, 0.2], [0.3, 0.6, 0.3], [0.1, 0.1, 0.9]], np.float32)
 TARGETS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0]], np.float32)
@@ -72,3 +72,27 @@ def test_equal_scores_are_taken_together() -> None:
     threshold = precision_thresholds(scores, targets, 0.7)[0]
     said = scores[:, 0] >= threshold
     assert not said.any() or targets[said, 0].mean() >= 0.7
+
+
+def test_intervals_hold_the_figures_of_resampled_images() -> None:
+    random = np.random.default_rng(3)
+    targets = (random.random((150, 6)) < 0.2).astype(np.float32)
+    scores = (random.random((150, 6)) + 0.4 * targets).astype(np.float32)
+    thresholds = np.linspace(0.4, 0.9, 6).astype(np.float32)
+    found = intervals(scores, targets, thresholds, seed=1)
+    drawn: dict[str, list[float]] = {}
+    for _ in range(300):
+        rows = random.integers(0, 150, 150)
+        for name, value in evaluate_scores(scores[rows], targets[rows], thresholds).overall.items():
+            drawn.setdefault(name, []).append(value)
+    for name, (low, high) in found.items():
+        assert low == pytest.approx(np.percentile(drawn[name], 2.5), abs=0.02)
+        assert high == pytest.approx(np.percentile(drawn[name], 97.5), abs=0.02)
+    assert found == intervals(scores, targets, thresholds, seed=1)
+
+
+def test_a_threshold_per_class_is_used() -> None:
+    scores = np.array([[0.6, 0.6], [0.2, 0.2]], np.float32)
+    targets = np.array([[1, 1], [0, 0]], np.float32)
+    found = evaluate_scores(scores, targets, np.array([0.5, 0.7], np.float32)).overall
+    assert found["CR"] == 0.5 and found["OR"] == 0.5 and found["OP"] == 1.0
