@@ -86,7 +86,9 @@ def evaluate(
 
 def train(
     preset: Annotated[str, typer.Argument(help="swin_b_4m, swin_l_14m or finetune")],
-    out: Annotated[Path, typer.Option(help="folder for states and the finished checkpoint")],
+    out: Annotated[Path, typer.Option(help="folder for states and the finished checkpoint")] = Path(
+        "train-out"
+    ),
     lake: LakeDir = DEFAULT_LAKE,
     init: Annotated[Path | None, typer.Option(help="a converted checkpoint to start from")] = None,
     clip: Annotated[Path | None, typer.Option(help="CLIP: teacher, and label queries")] = None,
