@@ -23,7 +23,7 @@ from parsing import lexicon, wordnet
 from parsing.graph import Kind
 from parsing.label_files import to_csv
 from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
-from parsing.merging import PART, Key, evidence, groups, spelling
+from parsing.merging import PART, Key, Part, evidence, groups, spelling
 from parsing.seeds import class_forms, lemma_of
 
 STARTER = lexicon.DATA / "starter"
@@ -39,6 +39,9 @@ SEEN = {
     "noun.phenomenon", "noun.plant",
 }  # fmt: skip
 _POS = {"noun": "n", "verb": "v", "adjective": "a"}
+
+
+KINDS: dict[str, Kind] = {kind: kind for kind in PART}
 
 
 @dataclass
@@ -135,14 +138,14 @@ def read_corrections() -> Corrections:
     """One line each: action, kind, surface, other."""
     found = Corrections()
     for line in lexicon.lines("starter/corrections", suffix=".tsv"):
-        action, kind, surface, other = (*line.split("\t"), "", "")[:4]
-        key = (surface, PART[kind])  # type: ignore[index]
+        action, word, surface, other = (*line.split("\t"), "", "")[:4]
+        key = (surface, PART[KINDS[word]])
         if action == "drop":
             found.drop.add(key)
         elif action == "keep":
             found.keep.add(key)
         elif action == "kind":
-            found.kind[key] = other  # type: ignore[assignment]
+            found.kind[key] = KINDS[other]
         elif action == "merge":
             found.merge.append(((other, key[1]), key, "read: the same"))
         elif action == "apart":
@@ -200,11 +203,11 @@ class Starter:
 
     def _vocabularies(self) -> None:
         for path in sorted((STARTER / "vocabularies").glob("*.txt")):
-            part = "verb" if path.stem == "hico-verbs" else "noun"
+            part: Part = "verb" if path.stem == "hico-verbs" else "noun"
             for name in lexicon.lines(f"starter/vocabularies/{path.stem}"):
                 forms = class_forms(name)
                 for form in forms:
-                    key: Key = (lemma_of(form, part), part)  # type: ignore[assignment]
+                    key: Key = (lemma_of(form, part), part)
                     if path.stem == "imagenet" and zipf(key[0]) < LEAST_ZIPF["imagenet"]:
                         continue
                     self._add(key, self._kind(key), path.stem)
@@ -214,11 +217,12 @@ class Starter:
 
     def _mentions(self) -> None:
         for line in lexicon.lines("starter/mentions", suffix=".tsv"):
-            surface, kind, number = line.split("\t")
-            key = (surface, PART[kind])  # type: ignore[index]
+            surface, word, number = line.split("\t")
+            kind = KINDS[word]
+            key = (surface, PART[kind])
             known = key in self.candidates
             if known or (int(number) >= LEAST_MENTIONS and not wordnet.picturable(surface, kind)):
-                self._add(key, kind, "captions", int(number))  # type: ignore[arg-type]
+                self._add(key, kind, "captions", int(number))
 
     def _wordnet(self) -> None:
         for name in wordnet.all_nouns():

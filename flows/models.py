@@ -38,7 +38,9 @@ def tag(
     from pipeline.tagging import tag_pictures
 
     asked = None if tags is None else [name.strip() for name in tags.split(",") if name.strip()]
-    found, unread = tag_pictures(lake, Wanted(model, names, thresholds, clip), images, asked)
+    found, unread = tag_pictures(
+        lake, Wanted(model, names, thresholds, clip), [str(path) for path in images], asked
+    )
     print_rows(found, ("image", "tag", "score", "open"), json_)
     for line in unread:
         print(f"error: {line}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from model.encoder import MEAN, STD
 from model.errors import ModelError
-from model.text import TEMPLATES
+from model.text import prompt_ensemble
 
+Floats = npt.NDArray[np.float32]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 BATCH = 64
@@ -27,19 +28,12 @@ class Clip:
         ModelError: there is none in the folder.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        from transformers import AutoTokenizer, CLIPModel
+    def __init__(self, folder: Path) -> None:
+        from transformers import CLIPModel
 
-        try:
-            model: Any = CLIPModel.from_pretrained(folder, local_files_only=True)
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{folder}: no CLIP model with its tokenizer ({str(error).splitlines()[0]})"
-            ) from error
-        self._model = model.eval().requires_grad_(False).to(device)
-        self.dim: int = model.config.projection_dim
-        self.image_size: int = model.config.vision_config.image_size
+        self._model, self._tokenizer = open_local(folder, CLIPModel, "CLIP model")
+        self.dim: int = self._model.config.projection_dim
+        self.image_size: int = self._model.config.vision_config.image_size
 
     @torch.no_grad()
     def image_embeddings(self, pixels: Tensor) -> Tensor:
@@ -54,28 +48,53 @@ class Clip:
             mode="bicubic",
             antialias=True,
         )
-        found: Tensor = self._model.get_image_features(
-            pixel_values=(plain - clip_mean) / clip_std
-        ).pooler_output
+        # It follows the pictures to the processor that they are on.
+        found: Tensor = (
+            self._model.to(pixels.device)
+            .get_image_features(pixel_values=(plain - clip_mean) / clip_std)
+            .pooler_output
+        )
         return found
 
-    @torch.no_grad()
-    def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        """(N, dim), rows of length 1."""
-        parts = []
-        for start in range(0, len(texts), BATCH):
-            words = self._tokenizer(
-                list(texts[start : start + BATCH]), padding=True, truncation=True,
-                return_tensors="pt",
-            ).to(self._model.device)  # fmt: skip
-            found = self._model.get_text_features(**words).pooler_output
-            parts.append(nn.functional.normalize(found, dim=-1))
-        return torch.cat(parts)
-
-    def label_queries(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    def label_queries(self, names: Sequence[str]) -> Floats:
         """(L, dim) of length 1: the mean over several sentences about each label."""
-        total = torch.zeros(len(names), self.dim, device=self._model.device)
-        for template in TEMPLATES:
-            total += self.text_embeddings([template.format(n.replace("_", " ")) for n in names])
-        rows: npt.NDArray[np.float32] = nn.functional.normalize(total, dim=-1).cpu().numpy()
-        return rows
+        return prompt_ensemble(names, self._embed)
+
+    def _embed(self, texts: Sequence[str]) -> Floats:
+        def network(words: Any) -> Tensor:
+            found: Tensor = self._model.get_text_features(
+                **words.to(self._model.device)
+            ).pooler_output
+            return found
+
+        return embed_texts(texts, self._tokenizer, network)
+
+
+def open_local(folder: Path, model_class: Any, what: str) -> tuple[Any, Any]:
+    """A frozen model of transformers and its tokenizer, from a local folder.
+
+    Raises:
+        ModelError: there is none of that class; `what` it should be is said.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        model = model_class.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder}: no {what} with its tokenizer ({str(error).splitlines()[0]})"
+        ) from error
+    return model.eval().requires_grad_(False), tokenizer
+
+
+@torch.no_grad()
+def embed_texts(texts: Sequence[str], tokenizer: Any, network: Callable[[Any], Tensor]) -> Floats:
+    """Texts as rows of length 1, in batches; `network` turns word pieces into embeddings."""
+    parts = []
+    for start in range(0, len(texts), BATCH):
+        words = tokenizer(
+            list(texts[start : start + BATCH]), padding=True, truncation=True, return_tensors="pt"
+        )
+        parts.append(nn.functional.normalize(network(words), dim=-1).cpu().numpy())
+    return np.concatenate(parts)

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from model.errors import TrainingError, UnreadableImage
-from model.pixels import Pixels, decode
+from model.images import load_image
+from model.pixels import Pixels
 
 Read = Callable[[str], bytes]
 """The bytes of an image by its path; raises OSError where there are none."""
@@ -142,7 +143,7 @@ class Feed(Dataset[FeedBatch]):
 
     def _pixels(self, path: str, seed: int) -> Tensor:
         try:
-            return self.pixels.augmented(decode(self.read(path), self.pixels.size), seed)
+            return self.pixels.augmented(load_image(self.read(path), self.pixels.size), seed)
         except (OSError, UnreadableImage) as error:
             raise TrainingError(
                 f"{path}: cannot be read ({error}); bring it back, or publish without it and "

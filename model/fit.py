@@ -46,17 +46,15 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.names = names
-        # in a list, so that the teacher's weights are not the module's
-        self.teacher = [teacher]
+        self.teacher = teacher
 
     def forward(self, batch: FeedBatch) -> Tensor:
         """The total loss of a batch, a scalar."""
-        (teacher,) = self.teacher
         losses = self.model.losses(
             batch.pixels, batch.targets,
             tags=[[self.names[tag] for tag in row] for row in batch.guides],
             captions=batch.captions,
-            teacher=None if teacher is None else teacher(batch.pixels),
+            teacher=None if self.teacher is None else self.teacher(batch.pixels),
         )  # fmt: skip
         return losses.total
 

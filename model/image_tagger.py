@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
+from torch import Tensor
 
 from model.checkpoint import CheckpointInfo
 from model.clip import Clip
 from model.encoder import ENCODERS, Encoder
 from model.errors import ModelError
 from model.pixels import Pixels
+from model.published import PublishedLabels
 from model.ram import RecognizeAnything
 from model.tagger import Tagger
 from model.text import TextEncoder
@@ -36,11 +38,41 @@ class ImageTagger(Protocol):
     def thresholds(self) -> Floats | None:
         """Scores (L,) above which a tag is given; None: not calibrated, so scores only rank."""
 
+    @property
+    def open_labels(self) -> frozenset[int]:
+        """Places of names that it was not trained on."""
+
     def score(self, pictures: Sequence[Image.Image]) -> Floats:
         """(N, L), higher is surer."""
 
     def asked(self, names: Sequence[str]) -> ImageTagger:
         """The same for other names; raises ModelError where it cannot answer for one of them."""
+
+
+Columns = tuple[tuple[int, ...], ...]
+"""Of each name the columns of a network that bear it: none for an open label, several for a name
+that a list holds more than once; the highest of them counts."""
+
+
+def columns_of(names: Sequence[str], listed: Sequence[str]) -> Columns:
+    """The columns of `names` in a network's own list."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(listed):
+        places.setdefault(name.lower(), []).append(place)
+    return tuple(tuple(places.get(name.lower(), ())) for name in names)
+
+
+def gathered(own: Floats | None, columns: Columns, opened: Floats | None) -> Floats:
+    """Scores (N, L) from a network's own (N, K) and those of the open labels (N, M), in order.
+
+    Either may be None where no name needs it.
+    """
+    rest = iter(() if opened is None else opened.T)
+    scores = [
+        own[:, several].max(axis=1) if own is not None and several else next(rest)
+        for several in columns
+    ]
+    return np.stack(scores, axis=1)
 
 
 @dataclass(frozen=True)
@@ -49,36 +81,46 @@ class LakeTagger:
 
     tagger: Tagger
     info: CheckpointInfo
+    encoder: Encoder
     names: tuple[str, ...]
     thresholds: Floats | None
-    columns: tuple[int, ...]
-    """The tagger's column of each name; -1 for an open label."""
+    columns: Columns
+
+    @property
+    def open_labels(self) -> frozenset[int]:
+        """Places of names that it was not trained on."""
+        return frozenset(n for n, own in enumerate(self.columns) if not own)
 
     def score(self, pictures: Sequence[Image.Image]) -> Floats:
         """Probabilities (N, L)."""
-        encoder = encoder_of(self.info)
-        return self.score_features(
-            np.concatenate([encoder.encode([picture]) for picture in pictures])
-        )
+        return self.score_features(self.encoder.encode(pictures))
 
     def score_features(self, features: npt.NDArray[np.float16]) -> Floats:
         """Probabilities (N, L) of feature maps (N, P, C) of its own encoder."""
-        columns = np.array(self.columns, np.int64)
-        scores = np.zeros((len(features), len(columns)), np.float32)
-        known = columns >= 0
-        if known.any():
-            scores[:, known] = self.tagger.score(features)[:, columns[known]]
-        if not known.all():
-            asked = [name for name, column in zip(self.names, columns, strict=True) if column < 0]
-            queries = TextEncoder().label_queries(asked)
-            scores[:, ~known] = self.tagger.score_open(features, queries)
-        return scores
+
+        names = [self.names[place] for place in sorted(self.open_labels)]
+        opened = (
+            self.tagger.score_open(features, TextEncoder().label_queries(names)) if names else None
+        )
+        own = self.tagger.score(features) if any(self.columns) else None
+        return gathered(own, self.columns, opened)
 
     def asked(self, names: Sequence[str]) -> LakeTagger:
-        """Known names keep their column, the others become open labels."""
-        place = dict(zip(self.names, self.columns, strict=True))
-        columns = tuple(place.get(name, -1) for name in names)
+        """Names that it knows are answered by their own labels, the others become open labels."""
+        columns = columns_of(names, self.info.tag_names)
         return replace(self, names=tuple(names), thresholds=None, columns=columns)
+
+    def of_tags(self, tag_ids: Sequence[int]) -> LakeTagger:
+        """Tags by ID, which a name may share with another kind; with their thresholds.
+
+        Raises:
+            ValueError: it was not trained on one of them.
+        """
+        places = [self.info.tag_ids.index(tag_id) for tag_id in tag_ids]
+        names = tuple(self.info.tag_names[place] for place in places)
+        cuts = None if self.thresholds is None else self.thresholds[places]
+        columns = tuple((place,) for place in places)
+        return replace(self, names=names, thresholds=cuts, columns=columns)
 
 
 def encoder_of(info: CheckpointInfo) -> Encoder:
@@ -96,34 +138,74 @@ def encoder_of(info: CheckpointInfo) -> Encoder:
 
 @dataclass(frozen=True)
 class RamTagger:
-    """RAM, RAM++ or Tag2Text with its label list."""
+    """RAM, RAM++ or Tag2Text with its label list; `text` made its label queries."""
 
     model: RecognizeAnything
+    labels: PublishedLabels
     names: tuple[str, ...]
     thresholds: Floats | None
-    text: Clip | None = None
+    columns: Columns
+    text: Clip | TextEncoder
     queries: Floats | None = None
+    """Of the open labels, in order."""
+
+    @classmethod
+    def of(
+        cls, model: RecognizeAnything, labels: PublishedLabels, text: Clip | TextEncoder
+    ) -> RamTagger:
+        """A network asked for all of its own labels."""
+        cuts = None if labels.thresholds is None else np.array(labels.thresholds, np.float32)
+        columns = tuple((place,) for place in range(len(labels.names)))
+        return cls(model, labels, labels.names, cuts, columns, text)
+
+    @property
+    def open_labels(self) -> frozenset[int]:
+        """Places of names that it was not trained on."""
+        return frozenset(n for n, own in enumerate(self.columns) if not own)
 
     @torch.inference_mode()
     def score(self, pictures: Sequence[Image.Image]) -> Floats:
         """Probabilities (N, L)."""
         look = Pixels(self.model.shape.swin.image_size)
-        queries = None if self.queries is None else torch.from_numpy(self.queries)
-        rows = []
+        parts = []
         for start in range(0, len(pictures), BATCH):
-            pixels = torch.stack([look.inference(p) for p in pictures[start : start + BATCH]])
-            logits = self.model.logits(self.model.tokens(pixels), queries)
-            rows.append(torch.sigmoid(logits).numpy())
-        return np.concatenate(rows) if rows else np.zeros((0, len(self.names)), np.float32)
+            tokens = self.model.tokens(
+                torch.stack([look.inference(p) for p in pictures[start : start + BATCH]])
+            )
+            own = self._sigmoid(tokens, None) if any(self.columns) else None
+            opened = None if self.queries is None else self._sigmoid(tokens, self.queries)
+            parts.append(gathered(own, self.columns, opened))
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), np.float32)
+
+    def _sigmoid(self, tokens: Tensor, queries: Floats | None) -> Floats:
+        asked = None if queries is None else torch.from_numpy(queries)
+        scores: Floats = torch.sigmoid(self.model.logits(tokens, asked)).numpy()
+        return scores
 
     def asked(self, names: Sequence[str]) -> RamTagger:
-        """Any names, through the text encoder that it was trained with."""
-        width = self.model.shape.text_dim
-        encoder = self.text or TextEncoder()
-        if width is None or encoder.dim != width:
-            raise ModelError(
-                f"label queries of width {width} need the text encoder it was trained with; give "
-                "the CLIP model by --clip FOLDER (Tag2Text knows its own classes only)"
-            )
-        queries = encoder.label_queries(names)
-        return replace(self, names=tuple(names), thresholds=None, queries=queries)
+        """Names of its list are answered by their own labels and thresholds, others are open.
+
+        Raises:
+            ModelError: a name is open and the text encoder of its label queries is not there.
+        """
+        columns = columns_of(names, self.labels.names)
+        queries = None
+        if opened := [name for name, own in zip(names, columns, strict=True) if not own]:
+            width = self.model.shape.text_dim
+            if width is None:
+                raise ModelError(f"Tag2Text knows its own classes only, not {opened[0]!r}")
+            if self.text.dim != width:
+                raise ModelError(
+                    f"{opened[0]!r} is not in its list, and label queries of width {width} need "
+                    "the text encoder it was trained with; give the CLIP model by --clip FOLDER"
+                )
+            queries = self.text.label_queries(opened)
+        cuts = self.labels.thresholds
+        thresholds = (
+            np.array([max(cuts[place] for place in own) for own in columns], np.float32)
+            if cuts is not None and not opened
+            else None
+        )
+        return replace(
+            self, names=tuple(names), thresholds=thresholds, columns=columns, queries=queries
+        )

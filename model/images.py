@@ -12,8 +12,11 @@ from model.errors import UnreadableImage
 MAX_PIXELS = 178_956_970  # Pillow's own bound against decompression bombs
 
 
-def load_image(data: bytes) -> Image.Image:
+def load_image(data: bytes, side: int | None = None) -> Image.Image:
     """Decode a picture whole, turned upright, as RGB.
+
+    With `side`, a JPEG may be shrunk to a half, a quarter or an eighth while it is read, to no less
+    than twice that many pixels a side, so that scaling it to `side` still averages.
 
     Raises:
         UnreadableImage: the bytes are no picture, or are damaged, or it is absurdly large.
@@ -22,6 +25,8 @@ def load_image(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data)) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadableImage(f"{picture.width}x{picture.height} pixels are too many")
+            if side is not None:
+                picture.draft("RGB", (2 * side, 2 * side))
             upright = ImageOps.exif_transpose(picture)
             if upright.mode.startswith("I;16"):
                 # Converting clips 16 bits to white; their high byte is the picture.

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from model.errors import ModelError
+from model.errors import CheckpointError, ModelError
 
 
 class FixedQueries(nn.Module):
@@ -81,11 +81,11 @@ def check_queries(embedding: Tensor, names: tuple[str, ...] | None = None) -> No
     """Refuse queries that are zero or no numbers: such labels answer alike for all pictures (#211).
 
     Raises:
-        ModelError: names the first of them.
+        CheckpointError: names the first of them.
     """
     wrong = (embedding.abs().sum(dim=1) == 0) | ~embedding.isfinite().all(dim=1)
     rows = torch.nonzero(wrong).flatten().tolist()
     if rows:
         per_label = len(embedding) // len(names) if names else 1
         said = ", ".join(names[row // per_label] if names else str(row) for row in rows[:3])
-        raise ModelError(f"{len(rows)} label queries are zero or not finite: {said}")
+        raise CheckpointError(f"{len(rows)} label queries are zero or not finite: {said}")

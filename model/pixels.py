@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from PIL import Image
@@ -11,8 +11,6 @@ from torch import Tensor
 from torchvision.transforms import v2  # type: ignore[import-untyped]
 
 from model.encoder import MEAN, STD
-from model.errors import UnreadableImage
-from model.images import load_image
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,7 @@ class Pixels:
         # Decided by the seed alone, so that order, workers and interruptions change nothing.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            change = v2.Compose(
-                [
-                    v2.RandomResizedCrop(self.size, (0.2, 1.0), antialias=True),
-                    v2.RandomHorizontalFlip(),
-                    v2.RandAugment(num_ops=2, magnitude=5),
-                ]
-            )
-            return self._normal(change(picture))
+            return self._normal(_changes(self.size)(picture))
 
     def _normal(self, picture: Image.Image) -> Tensor:
         pixels: Tensor = v2.functional.pil_to_tensor(picture).float() / 255
@@ -51,22 +42,12 @@ class Pixels:
         return (pixels - mean) / std
 
 
-def decode(data: bytes, size: int) -> Image.Image:
-    """A picture for pixels of `size`; a large JPEG is decoded at half, a quarter or an eighth.
-
-    The JPEG decoder shrinks while it reads, to no less than twice the wanted side, so that what
-    follows still averages.
-
-    Raises:
-        UnreadableImage: the bytes are no picture.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.format != "JPEG" or picture.getexif().get(0x0112, 1) != 1:
-                return load_image(data)
-            picture.draft("RGB", (2 * size, 2 * size))
-            return picture.convert("RGB")
-    except UnreadableImage:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"not a readable picture: {error}") from error
+@lru_cache(maxsize=4)
+def _changes(size: int) -> v2.Compose:
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(size, (0.2, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandAugment(num_ops=2, magnitude=5),
+        ]
+    )

@@ -68,7 +68,7 @@ def fit_pooled(
             part = binary_cross_entropy_with_logits(
                 scaled[rows] @ joined + bias, targets[rows], known[rows], reduction="sum"
             )
-            part.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(part)
             total = total + part.detach()
         prior = 0.5 * penalty * (own.square().sum() + shared.square().sum())
         torch.autograd.backward([weight, prior], [joined.grad, None])

@@ -7,10 +7,7 @@ A `.pth` is a pickle with optimizer state and no names; converted it is a folder
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
-import shutil
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -19,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model.errors import CheckpointError
+from model.folder import read_folder, write_folder
 from model.label_queries import DescribedQueries, FixedQueries, check_queries
 from model.published_layout import renamed, resized_table, shape_of
 from model.ram import RamShape, RecognizeAnything
@@ -37,10 +33,14 @@ _TABLE = ".relative_position_bias_table"
 
 @dataclass(frozen=True)
 class PublishedLabels:
-    """The label list of a checkpoint, in the order of its logits."""
+    """The label list of a checkpoint, in the order of its logits.
+
+    `publication` is the lake's publication that its labels descend from; None: not trained here.
+    """
 
     names: tuple[str, ...]
     thresholds: tuple[float, ...] | None = None
+    publication: str | None = None
 
     @property
     def digest(self) -> str:
@@ -149,22 +149,8 @@ def save_converted(model: RecognizeAnything, labels: PublishedLabels, folder: Pa
                 f"{len(count)} {what} for {model.shape.labels} labels; the list belongs to another "
                 "checkpoint"
             )
-    content = {
-        "kind": "published", "shape": asdict(model.shape), "names": labels.names,
-        "thresholds": labels.thresholds, "label_digest": labels.digest,
-    }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    try:
-        save_file(_unshared(model), temporary / "weights.safetensors")
-        (temporary / "model.json").write_text(json.dumps(content, sort_keys=True, indent=1))
-        target = folder / _digest(temporary)
-        if not target.exists():
-            temporary.chmod(0o755)
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return target
+    content = {"kind": "ram", "shape": asdict(model.shape), **asdict(labels)}
+    return write_folder(folder, content | {"label_digest": labels.digest}, _unshared(model))
 
 
 def load_converted(
@@ -175,27 +161,17 @@ def load_converted(
     Raises:
         CheckpointError: damaged, changed, or `names` are not the list that it was converted with.
     """
-    try:
-        content: dict[str, Any] = json.loads((path / "model.json").read_text())
-        digest = _digest(path)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: no readable checkpoint: {error}") from error
-    if digest != path.name:
-        raise CheckpointError(f"{path}: its content has the digest {digest}; it was changed")
-    if content.get("kind") != "published":
-        raise CheckpointError(f"{path}: holds a {content.get('kind')}, no converted checkpoint")
+    content, state = read_folder(path, "ram")
     thresholds = content["thresholds"]
     labels = PublishedLabels(
-        tuple(content["names"]), None if thresholds is None else tuple(thresholds)
+        tuple(content["names"]),
+        None if thresholds is None else tuple(thresholds),
+        content["publication"],
     )
     if names is not None and PublishedLabels(tuple(names)).digest != labels.digest:
         raise CheckpointError(
             f"{path}: another label list than the {len(labels.names)} names it was converted with"
         )
-    try:
-        state = load_file(path / "weights.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
     return _filled(_shape(content["shape"]), state, image_size), labels
 
 
@@ -214,14 +190,5 @@ def _unshared(model: RecognizeAnything) -> dict[str, Tensor]:
     for key, value in model.state_dict(keep_vars=True).items():
         if id(value) not in seen:
             seen.add(id(value))
-            weights[key] = value.detach().contiguous()
+            weights[key] = value
     return weights
-
-
-def _digest(folder: Path) -> str:
-    sha = hashlib.sha256()
-    for name in ("model.json", "weights.safetensors"):
-        with (folder / name).open("rb") as file:
-            while block := file.read(1 << 24):
-                sha.update(block)
-    return sha.hexdigest()[:16]

@@ -32,7 +32,7 @@ def take_step(
     loss: Tensor, optimizer: torch.optim.Optimizer, model: nn.Module, clip_norm: float
 ) -> None:
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     optimizer.step()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,24 @@ from model.errors import ModelError
 
 TEMPLATES = ("a photo of a {}.", "there is a {} in the picture.", "{}")
 BATCH = 64
+
+
+def prompt_ensemble(
+    names: Sequence[str], embed: Callable[[Sequence[str]], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """(L, dim), rows of length 1: each the mean embedding of a few sentences about its name.
+
+    `embed` gives rows of length 1 for sentences.
+
+    Raises:
+        ModelError: a name is empty, which would give a query of no meaning.
+    """
+    if any(not name.strip() for name in names):
+        raise ModelError("a label name is empty; every label needs a text to be queried by")
+    plain = [name.replace("_", " ") for name in names]
+    total = sum(embed([template.format(name) for name in plain]) for template in TEMPLATES)
+    result: npt.NDArray[np.float32] = total / np.linalg.norm(total, axis=1, keepdims=True)
+    return result
 
 
 class TextEncoder:
@@ -35,13 +53,7 @@ class TextEncoder:
         Raises:
             ModelError: a name is empty, which would give a query of no meaning.
         """
-        if any(not name.strip() for name in names):
-            raise ModelError("a label name is empty; every label needs a text to be queried by")
-        total = np.zeros((len(names), self.dim), np.float32)
-        for template in TEMPLATES:
-            total += self._embed([template.format(name.replace("_", " ")) for name in names])
-        result: npt.NDArray[np.float32] = total / np.linalg.norm(total, axis=1, keepdims=True)
-        return result
+        return prompt_ensemble(names, self._embed)
 
     @torch.inference_mode()
     def _embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

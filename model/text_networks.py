@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from transformers import BlipTextConfig
 from transformers.models.blip.modeling_blip_text import BlipTextLMHeadModel, BlipTextModel
 
+from model.captioner import tokenizer
 from model.decoder import RecognitionDecoder
 from model.errors import ModelError
 
@@ -72,7 +72,7 @@ class TagGuidedCaptioner(nn.Module):
         Tags are joined by " | " in the order given and cut at 40 word pieces, as published. All 40
         positions are looked at later, those of the padding too (FACTS 4.8, 2).
         """
-        text = _tokenizer()(
+        text = tokenizer()(
             [" | ".join(row) for row in tags],
             padding="max_length", truncation=True, max_length=MAX_PIECES, return_tensors="pt",
         ).to(tokens.device)  # fmt: skip
@@ -93,7 +93,7 @@ class TagGuidedCaptioner(nn.Module):
 
         The first 4 targets are left out, though training captions carry no prompt (FACTS 4.8, 1).
         """
-        text = _tokenizer()(
+        text = tokenizer()(
             list(captions), padding="longest", truncation=True, max_length=MAX_PIECES,
             return_tensors="pt",
         ).to(tokens.device)  # fmt: skip
@@ -126,7 +126,7 @@ class TagGuidedCaptioner(nn.Module):
 
         `min_pieces` and `max_pieces` count the 4 pieces of the prompt (FACTS 4.8, 8).
         """
-        start = _tokenizer()([PROMPT] * len(tokens), return_tensors="pt").input_ids[:, :-1]
+        start = tokenizer()([PROMPT] * len(tokens), return_tensors="pt").input_ids[:, :-1]
         start[:, 0] = BEGIN
         decoder: Any = self.text_decoder
         found: Tensor = decoder.generate(
@@ -141,7 +141,7 @@ class TagGuidedCaptioner(nn.Module):
 
     def captions(self, tokens: Tensor, tags: Sequence[Sequence[str]], **limits: int) -> list[str]:
         """The captions of `pieces` as text, without the prompt."""
-        texts = _tokenizer().batch_decode(
+        texts = tokenizer().batch_decode(
             self.pieces(tokens, tags, **limits), skip_special_tokens=True
         )
         return [text[len(PROMPT) :].strip() for text in texts]
@@ -167,11 +167,3 @@ def _config(shape: TextShape, layers: int, looks_at: int) -> BlipTextConfig:
         hidden_act="gelu", layer_norm_eps=1e-12, is_decoder=True, use_cache=True,
         bos_token_id=BEGIN, sep_token_id=SEPARATOR, eos_token_id=SEPARATOR, pad_token_id=PAD,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    """The tokenizer of bert-base-uncased, whose pieces MiniLM shares."""
-    from model.captioner import tokenizer
-
-    return tokenizer()

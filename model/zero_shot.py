@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from model.clip import CLIP_MEAN, CLIP_STD, Clip
+from model.clip import CLIP_MEAN, CLIP_STD, Clip, embed_texts, open_local
 from model.errors import ModelError
 from model.image_tagger import BATCH, Floats
 from model.pixels import Pixels
-from model.text import TEMPLATES
+from model.text import prompt_ensemble
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class ClipTagger:
     names: tuple[str, ...] = ()
     thresholds: None = None
     queries: Floats | None = None
+
+    @property
+    def open_labels(self) -> frozenset[int]:
+        """All: it has no tags of its own."""
+        return frozenset(range(len(self.names)))
 
     @torch.inference_mode()
     def score(self, pictures: Sequence[Image.Image]) -> Floats:
@@ -59,17 +64,14 @@ class BlipTagger:
         Raises:
             ModelError: there is none.
         """
-        from transformers import AutoTokenizer, BlipForImageTextRetrieval
+        from transformers import BlipForImageTextRetrieval
 
-        try:
-            model: Any = BlipForImageTextRetrieval.from_pretrained(folder, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{folder}: no BLIP retrieval model with its tokenizer "
-                f"({str(error).splitlines()[0]})"
-            ) from error
-        return cls(model.eval(), tokenizer)
+        return cls(*open_local(folder, BlipForImageTextRetrieval, "BLIP retrieval model"))
+
+    @property
+    def open_labels(self) -> frozenset[int]:
+        """All: it has no tags of its own."""
+        return frozenset(range(len(self.names)))
 
     @torch.inference_mode()
     def score(self, pictures: Sequence[Image.Image]) -> Floats:
@@ -85,19 +87,15 @@ class BlipTagger:
 
         return _cosines(pictures, self.queries, embed)
 
-    @torch.inference_mode()
     def asked(self, names: Sequence[str]) -> BlipTagger:
         """Any names."""
-        total = torch.zeros(len(names), self.model.text_proj.out_features)
-        for template in TEMPLATES:
-            words = self.tokenizer(
-                [template.format(name) for name in names], padding=True, return_tensors="pt"
-            )
-            states = self.model.text_encoder(
-                words.input_ids, attention_mask=words.attention_mask
-            ).last_hidden_state
-            total += nn.functional.normalize(self.model.text_proj(states[:, 0]), dim=-1)
-        queries = nn.functional.normalize(total, dim=-1).numpy()
+
+        def network(words: Any) -> Tensor:
+            states = self.model.text_encoder(words.input_ids, attention_mask=words.attention_mask)
+            found: Tensor = self.model.text_proj(states.last_hidden_state[:, 0])
+            return found
+
+        queries = prompt_ensemble(names, lambda texts: embed_texts(texts, self.tokenizer, network))
         return replace(self, names=tuple(names), queries=queries)
 
 
@@ -107,5 +105,5 @@ def _cosines(pictures: Sequence[Image.Image], queries: Floats | None, embed: Any
     rows = []
     for start in range(0, len(pictures), BATCH):
         images = nn.functional.normalize(embed(pictures[start : start + BATCH]), dim=-1)
-        rows.append(images.numpy() @ queries.T)
+        rows.append(images.cpu().numpy() @ queries.T)
     return np.concatenate(rows) if rows else np.zeros((0, len(queries)), np.float32)

@@ -10,32 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from model.errors import UnreadableImage
-from model.image_tagger import ImageTagger, LakeTagger
-from model.images import load_image
+from model.image_tagger import ImageTagger, LakeTagger, RamTagger
 from model.metrics import evaluate_scores, intervals
 from pipeline.benchmarks import read_benchmark
 from pipeline.columns import Floats
 from pipeline.dataset import EVAL_FEATURES, LABELS, images_of, multi_hot, vocabulary_of
 from pipeline.errors import PlanError, SourceError
 from pipeline.evaluate import TRUTH
-from pipeline.readers import read_uri
+from pipeline.pictures import read_pictures
 from pipeline.stage import Progress
 from pipeline.taggers import Wanted, open_tagger
 from storage.lake import Lake
 
-_CHUNK = 32
 _EVAL_IMAGES = "SELECT image_id, uri FROM current_images WHERE split = 'eval' ORDER BY image_id"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores and truth (N, L) of some images, and what could not be read."""
+    """Scores and truth (N, L) of some images, the tagger's thresholds (L,), what was not read."""
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     scores: Floats
     truth: Floats
+    thresholds: Floats | None
     unread: list[str]
 
 
@@ -54,24 +52,29 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         features = images_of(opened.query(EVAL_FEATURES))
         truth = multi_hot(features, everything, opened.query(TRUTH))
         _refuse_trained(opened, [row["image_id"] for row in images])
-    known = set(tagger.names)
-    if known:
-        columns = [n for n, name in enumerate(everything.names) if name in known]
+        stored_by = opened.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
+    if isinstance(tagger, LakeTagger):
+        trained = set(tagger.info.tag_ids)
+        keep = np.array([tag_id in trained for tag_id in everything.tag_ids], np.bool_)
+        shared = everything.subset(keep)
+        own = tagger.of_tags(shared.tag_ids)
+        if stored_by == [own.info.encoder]:
+            # What the cycle stored of the images; no picture is opened.
+            return Scored(
+                shared.names, shared.kinds, own.score_features(features.features), truth[:, keep],
+                own.thresholds, [],
+            )  # fmt: skip
+        asked: ImageTagger = own
     else:
-        columns = list(range(len(everything)))
-    shared = everything.subset(np.isin(np.arange(len(everything)), columns))
-    asked = tagger.asked(shared.names)
-    if isinstance(asked, LakeTagger):
-        # What the cycle stored of them; no picture is opened.
-        found = _Found(asked.score_features(features.features), [], list(features.ids))
-    else:
-        found = _score(asked, [(row["image_id"], row["uri"]) for row in images], progress)
-    place = {image: row for row, image in enumerate(features.ids)}
-    rows = [n for n, image in enumerate(found.kept) if image in place]
+        listed = {name.lower() for name in tagger.names}
+        keep = np.array([not listed or name in listed for name in everything.names], np.bool_)
+        shared = everything.subset(keep)
+        asked = tagger.asked(shared.names)
+    uris = {row["image_id"]: row["uri"] for row in images}
+    scores, rows, unread = _score(asked, [uris[image_id] for image_id in features.ids], progress)
     return Scored(
-        shared.names, shared.kinds, found.scores[rows],
-        truth[[place[found.kept[n]] for n in rows]][:, columns], found.unread,
-    )  # fmt: skip
+        shared.names, shared.kinds, scores, truth[rows][:, keep], asked.thresholds, unread
+    )
 
 
 def score_benchmark(
@@ -88,38 +91,27 @@ def score_benchmark(
         with Lake.open(lake, read_only=True) as opened:
             _refuse_trained(opened, [_sha(path) for path in found.images])
     asked = tagger.asked(tuple(name.lower() for name in found.names))
-    paths = [(str(n), str(path)) for n, path in enumerate(found.images)]
-    scored = _score(asked, paths, progress)
-    if not scored.kept:
-        raise SourceError(f"{images}: none of {len(paths)} images can be read; is it the folder?")
-    truth = found.truth[[int(n) for n in scored.kept]]
-    return Scored(found.names, ("",) * len(found.names), scored.scores, truth, scored.unread)
+    scores, rows, unread = _score(asked, [str(path) for path in found.images], progress)
+    if not rows:
+        raise SourceError(
+            f"{images}: none of {len(found.images)} images can be read; is it the folder?"
+        )
+    kinds = ("",) * len(found.names)
+    return Scored(found.names, kinds, scores, found.truth[rows], asked.thresholds, unread)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Scores of the readable images, what could not be read and why, the ids of the readable."""
-
-    scores: Floats
-    unread: list[str]
-    kept: list[str]
-
-
-def _score(tagger: ImageTagger, images: Sequence[tuple[str, str]], progress: Progress) -> _Found:
-    parts, unread, kept = [], [], []
-    for start in range(0, len(images), _CHUNK):
-        pictures = []
-        for image_id, uri in images[start : start + _CHUNK]:
-            try:
-                pictures.append(load_image(read_uri(uri)))
-                kept.append(image_id)
-            except (OSError, SourceError, UnreadableImage) as error:
-                unread.append(f"{uri}: {error}")
-        if pictures:
-            parts.append(tagger.score(pictures))
-        progress(min(start + _CHUNK, len(images)), len(images), "images")
-    empty = np.zeros((0, len(tagger.names)), np.float32)
-    return _Found(np.concatenate(parts) if parts else empty, unread, kept)
+def _score(
+    tagger: ImageTagger, uris: Sequence[str], progress: Progress
+) -> tuple[Floats, list[int], list[str]]:
+    """Scores of the readable images, their places in `uris`, and what could not be read."""
+    parts = [np.zeros((0, len(tagger.names)), np.float32)]
+    rows: list[int] = []
+    unread: list[str] = []
+    for found in read_pictures(uris, unread):
+        parts.append(tagger.score([picture for _, picture in found]))
+        rows += [place for place, _ in found]
+        progress(rows[-1] + 1, len(uris), "images")
+    return np.concatenate(parts), rows, unread
 
 
 def _refuse_trained(lake: Lake, image_ids: Sequence[str]) -> None:
@@ -167,16 +159,23 @@ def assess(
     if benchmark is None:
         scored = score_split(lake, tagger, progress)
     else:
-        descends = isinstance(tagger, LakeTagger)
         scored = score_benchmark(
-            lake if descends else None, tagger, benchmark.annotations, benchmark.names,
+            lake if _descends(tagger) else None, tagger, benchmark.annotations, benchmark.names,
             benchmark.images, progress,
         )  # fmt: skip
-    cuts: Floats | float = DEFAULT_THRESHOLD if threshold is None else threshold
-    if threshold is None and tagger.thresholds is not None:
-        own = dict(zip(tagger.names, tagger.thresholds.tolist(), strict=True))
-        cuts = np.array([own.get(name, DEFAULT_THRESHOLD) for name in scored.names], np.float32)
+    cuts: Floats | float = DEFAULT_THRESHOLD
+    if threshold is not None:
+        cuts = threshold
+    elif scored.thresholds is not None:
+        cuts = scored.thresholds
     return figures(scored, cuts, seed)
+
+
+def _descends(tagger: ImageTagger) -> bool:
+    """Whether its labels come from a lake: the cycle's taggers, and RAM that was trained on one."""
+    return isinstance(tagger, LakeTagger) or (
+        isinstance(tagger, RamTagger) and tagger.labels.publication is not None
+    )
 
 
 def figures(scored: Scored, thresholds: Floats | float, seed: int) -> dict[str, Any]:

@@ -122,13 +122,13 @@ def read_system(path: Path, thresholds: Path | None = None) -> LabelSystem:
         raise PlanError(f"{path}: cannot be read: {error}") from error
 
 
-def with_counts(system: LabelSystem, counts: Mapping[tuple[str, str], int]) -> LabelSystem:
+def with_counts(system: LabelSystem, counts: Mapping[tuple[str, Kind], int]) -> LabelSystem:
     """The same system with the mentions of a corpus; forms that it lacks are listed as dropped."""
     rows = [replace(s, mentions=counts.get((s.surface, s.kind), 0)) for s in system.surfaces]
     known = {(s.surface, s.kind) for s in rows}
     reason = "not in the label system that was imported"
     rows += [
-        Surface(surface, kind, None, "dropped", reason, number)  # type: ignore[arg-type]
+        Surface(surface, kind, None, "dropped", reason, number)
         for (surface, kind), number in counts.items()
         if (surface, kind) not in known
     ]
@@ -140,7 +140,7 @@ def with_counts(system: LabelSystem, counts: Mapping[tuple[str, str], int]) -> L
     return replace(system, labels=labels, surfaces=tuple(rows))
 
 
-def corpus_counts(lake: Lake) -> dict[tuple[str, str], int]:
+def corpus_counts(lake: Lake) -> dict[tuple[str, Kind], int]:
     """Mentions of each (surface, kind) in the training images' own captions."""
     rows = lake.query(
         "SELECT surface, m.kind, count(*) AS mentions FROM current_mentions m "

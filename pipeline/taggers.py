@@ -11,8 +11,9 @@ import numpy as np
 
 from model.checkpoint import load_tagger
 from model.clip import Clip
-from model.image_tagger import ImageTagger, LakeTagger, RamTagger
+from model.image_tagger import ImageTagger, LakeTagger, RamTagger, encoder_of
 from model.published import PublishedLabels, load_converted, load_published, save_converted
+from model.text import TextEncoder
 from model.zero_shot import BlipTagger, ClipTagger
 from parsing.label_files import PublishedList
 from pipeline.errors import PlanError
@@ -54,19 +55,15 @@ def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
 
 
 def _ram(path: Path, wanted: Wanted) -> ImageTagger:
-    text = None if wanted.clip is None else Clip(wanted.clip)
+    text = TextEncoder() if wanted.clip is None else Clip(wanted.clip)
     if path.is_dir():
         names = None if wanted.names is None else PublishedList.read(wanted.names).names
-        model, labels = load_converted(path, names)
-        listed, cuts = labels.names, labels.thresholds
-    elif wanted.names is None:
+        return RamTagger.of(*load_converted(path, names), text)
+    if wanted.names is None:
         raise PlanError(f"{path}: has no label list inside; give it by --names FILE")
-    else:
-        published = PublishedList.read(wanted.names, wanted.thresholds)
-        listed, cuts = published.names, published.thresholds
-        model = load_published(path, listed)
-    thresholds = None if cuts is None else np.array(cuts, np.float32)
-    return RamTagger(model, listed, thresholds, text)
+    given = PublishedList.read(wanted.names, wanted.thresholds)
+    labels = PublishedLabels(given.names, given.thresholds)
+    return RamTagger.of(load_published(path, given.names), labels, text)
 
 
 def _clip(path: Path, wanted: Wanted) -> ImageTagger:
@@ -115,7 +112,8 @@ def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
         cuts = opened.query(_CUTS, {"version": info.label_version}).to_pylist()
     by_tag = {row["tag_id"]: row["cut"] for row in cuts}
     thresholds = np.array([by_tag.get(tag, 2.0) for tag in info.tag_ids], np.float32)
-    return LakeTagger(tagger, info, info.tag_names, thresholds, tuple(range(len(info.tag_ids))))
+    columns = tuple((place,) for place in range(len(info.tag_ids)))
+    return LakeTagger(tagger, info, encoder_of(info), info.tag_names, thresholds, columns)
 
 
 def own_names(lake: Path, names: Sequence[str]) -> list[str]:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from model.errors import UnreadableImage
 from model.image_tagger import LakeTagger
-from model.images import load_image
+from pipeline.pictures import read_pictures
 from pipeline.taggers import Wanted, open_tagger, own_names
 
 BEST = 10
@@ -18,7 +17,7 @@ BEST = 10
 
 
 def tag_pictures(
-    lake: Path, wanted: Wanted, paths: Sequence[Path], asked: Sequence[str] | None
+    lake: Path, wanted: Wanted, paths: Sequence[str], asked: Sequence[str] | None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows of image, tag, score and whether the label is open (never trained), best first.
 
@@ -30,26 +29,21 @@ def tag_pictures(
         if isinstance(tagger, LakeTagger):
             asked = own_names(lake, asked)
         tagger = tagger.asked(list(dict.fromkeys(asked)))
-    columns = tagger.columns if isinstance(tagger, LakeTagger) else None
     rows: list[dict[str, Any]] = []
-    unread = []
-    for path in paths:
-        try:
-            picture = load_image(path.read_bytes())
-        except (OSError, UnreadableImage) as error:
-            unread.append(f"{path}: {error}")
-            continue
-        (scores,) = tagger.score([picture])
-        order = np.argsort(-scores, kind="stable")
-        if asked is None and tagger.thresholds is not None:
-            order = order[(scores > tagger.thresholds)[order]]
-        elif asked is None:
-            order = order[:BEST]
-        rows += [
-            {
-                "image": str(path), "tag": tagger.names[n], "score": float(scores[n]),
-                "open": columns is not None and columns[n] < 0,
-            }
-            for n in order
-        ]  # fmt: skip
+    unread: list[str] = []
+    for found in read_pictures(paths, unread):
+        scores = tagger.score([picture for _, picture in found])
+        for (place, _), own in zip(found, scores, strict=True):
+            order = np.argsort(-own, kind="stable")
+            if asked is None and tagger.thresholds is not None:
+                order = order[(own > tagger.thresholds)[order]]
+            elif asked is None:
+                order = order[:BEST]
+            rows += [
+                {
+                    "image": paths[place], "tag": tagger.names[n], "score": float(own[n]),
+                    "open": n in tagger.open_labels,
+                }
+                for n in order
+            ]  # fmt: skip
     return rows, unread

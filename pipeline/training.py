@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from pipeline.readers import read_uri
 from pipeline.stage import Progress
 from storage.lake import Lake
 
+_SIGNS = re.compile(r"[.!\"()*#:;~]")
+MOST_WORDS = 30
 Progressed = Callable[[int, int, dict[str, float]], None]
 
 
@@ -45,12 +48,17 @@ def published_set(path: Path, progress: Progress = lambda *_: None) -> Published
             Example(
                 sample["uri"],
                 tuple(tag["line"] for tag in sample["tags"]),
-                tuple(caption["text"].lower() for caption in sample["captions"]),
+                tuple(plain(caption["text"]) for caption in sample["captions"]),
                 tuple(tuple(caption["lines"]) for caption in sample["captions"]),
             )
             for sample in Samples(lake, ("train",), progress)
         ]
     return PublishedSet(newest["publication_id"], names, examples)
+
+
+def plain(caption: str) -> str:
+    """A caption as RAM was trained on: lower case, without .!"()*#:;~, 30 words (FACTS 3.5)."""
+    return " ".join(_SIGNS.sub(" ", caption.lower()).split()[:MOST_WORDS])
 
 
 def train(
@@ -90,6 +98,6 @@ def train(
         model, examples, data.names, config, folder, read=read_uri, progress=progress,
         teacher=None if teacher is None else teacher.image_embeddings,
     )  # fmt: skip
-    labels = PublishedLabels(data.names)
+    labels = PublishedLabels(data.names, publication=data.publication)
     # Of several processes all have the same weights; one writes them.
     return save_converted(model, labels, folder) if is_first() else None

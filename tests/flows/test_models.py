@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.image_tagger import LakeTagger
 from model.images import load_image
+from model.published import PublishedLabels, load_published, save_converted
 from pipeline.taggers import lake_tagger
 from storage.lake import Lake
 from tests.conftest import Cli
@@ -47,7 +47,6 @@ def test_a_score_is_that_of_the_stored_features(demo: Path) -> None:
     seen = tagger.score([load_image(Path(row["uri"]).read_bytes())])
     np.testing.assert_allclose(seen, tagger.score_features(features), atol=1e-4)
     swapped = tagger.asked([tagger.names[3], tagger.names[0]])
-    assert isinstance(swapped, LakeTagger)
     np.testing.assert_array_equal(
         swapped.score_features(features)[0], tagger.score_features(features)[0, [3, 0]]
     )
@@ -94,6 +93,26 @@ def test_a_model_is_not_judged_by_what_it_learned_from(
     assert found["images"] == 3 and "gone.jpg" in found["unread"][0]
 
 
+def test_ram_that_a_lake_trained_is_not_judged_by_it_either(
+    demo: Path, tmp_path: Path, cli: Cli
+) -> None:
+    names = ("dog", "cat", "sky", "tree", "car", "boat", "owl")
+    model = load_published(save(weights_of(Tiny()), tmp_path / "ram.pth"))
+    (tmp_path / "names.txt").write_text("dog\ncat\n")
+    pictures = images_of(demo, "train")[:2]
+    (tmp_path / "train.txt").write_text("".join(f"{path},dog\n" for path in pictures))
+    files = ["--benchmark", tmp_path / "train.txt", "--benchmark-names", tmp_path / "names.txt"]
+    for publication, code in (("of this lake", 1), (None, 0)):
+        labels = PublishedLabels(names, publication=publication)
+        folder = save_converted(model, labels, tmp_path / "models")
+        done = cli(
+            "evaluate", "--model", f"ram:{folder}", *files, "--images", "/",
+            "--lake", demo / "lake",
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert ("2 of 2 images are training images" in done.stderr) == bool(publication)
+
+
 def test_a_published_checkpoint_from_file_to_tags(demo: Path, cli: Cli, tmp_path: Path) -> None:
     file = save(weights_of(Tiny()), tmp_path / "ram.pth")
     (tmp_path / "names.txt").write_text("dog\ncat\nsky\ntree\ncar\nboat\nowl \n")
@@ -109,6 +128,17 @@ def test_a_published_checkpoint_from_file_to_tags(demo: Path, cli: Cli, tmp_path
     rows = json.loads(tagged.stdout)
     assert {row["tag"] for row in rows} == {"dog", "cat", "sky", "tree", "car", "boat", "owl"}
     assert [row["score"] for row in rows] == sorted((r["score"] for r in rows), reverse=True)
+    known = cli("tag", picture, "--model", f"ram:{folder}", "--tags", "Sky, owl", "--json")
+    assert {r["tag"]: r["score"] for r in json.loads(known.stdout)} == {
+        row["tag"].replace("sky", "Sky"): row["score"]
+        for row in rows
+        if row["tag"] in ("sky", "owl")
+    }
+    judged = cli("evaluate", "--model", f"ram:{folder}", "--lake", demo / "lake", "--json")
+    assert judged.returncode == 0, judged.stderr
+    tags = json.loads(judged.stdout)["tags"]
+    assert {t["tag"] for t in tags} <= {"dog", "cat", "sky", "tree", "car", "boat", "owl"}
+    assert tags and all(t["threshold"] == 0 for t in tags)
     asked = cli("tag", picture, "--model", f"ram:{folder}", "--tags", "zebra")
     assert asked.returncode == 1 and "--clip" in asked.stderr
 

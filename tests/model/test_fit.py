@@ -22,8 +22,9 @@ from model.config import PRESETS, FitConfig
 from model.errors import TrainingError
 from model.feed import Example, Order
 from model.fit import STATE, fit, learning_rate
+from model.images import load_image
 from model.label_queries import FixedQueries
-from model.pixels import Pixels, decode
+from model.pixels import Pixels
 from model.ram import RamShape, RecognizeAnything
 from model.swin import SwinShape
 from model.text_networks import TextShape
@@ -239,7 +240,7 @@ def test_a_jpeg_decoded_small_is_the_picture(tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 1600).astype(np.uint8)
     Image.fromarray(np.stack([np.tile(ramp, (1200, 1))] * 3, axis=-1)).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()
-    small = decode(data, 224)
+    small = load_image(data, 224)
     assert small.size == (800, 600)
     look: Any = Pixels(224)
     whole = look.inference(Image.open(tmp_path / "a.jpg").convert("RGB"))

@@ -267,7 +267,7 @@ def test_the_other_prefix_of_the_decoder_is_known(tmp_path: Path) -> None:
 def test_a_converted_checkpoint_is_the_same_network(variant: str, tmp_path: Path) -> None:
     tiny = tiny_of(variant)
     model = load(tiny, tmp_path / "a.pth", names=NAMES)
-    labels = PublishedLabels(NAMES, tuple(0.1 * n for n in range(7)))
+    labels = PublishedLabels(NAMES, tuple(0.1 * n for n in range(7)), "of a lake")
     folder = save_converted(model, labels, tmp_path / "models")
     again, found = load_converted(folder, NAMES)
     assert found == labels

@@ -15,7 +15,7 @@ from model.swin import SwinShape
 from model.text import TextEncoder
 from pipeline.errors import PlanError
 from pipeline.readers import read_uri
-from pipeline.training import published_set
+from pipeline.training import plain, published_set
 from storage.lake import Lake
 
 
@@ -67,3 +67,8 @@ def test_the_start_is_the_paper_s_network() -> None:
     assert all(
         bool((a == b).all()) for a, b in zip(model.parameters(), again.parameters(), strict=True)
     )
+
+
+def test_captions_are_those_that_ram_reads() -> None:
+    assert plain('A "Big" dog: (brown), runs; fast!') == "a big dog brown , runs fast"
+    assert plain("word " * 50).split() == ["word"] * 30
