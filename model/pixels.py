@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import v2  # type: ignore[import-untyped]
+from torchvision.transforms import v2
 
 from model.encoder import MEAN, STD
 

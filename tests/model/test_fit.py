@@ -133,7 +133,7 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_one_of_two, (port, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    torch.multiprocessing.spawn(_one_of_two, (port, str(tmp_path)), nprocs=2)
     losses = torch.load(tmp_path / "result.pt", weights_only=True)
     alone = network()
     curve = fit(alone, pictures(tmp_path / "pictures"), NAMES, CONFIG, tmp_path / "one")

@@ -80,7 +80,7 @@ def ram(tiny: Tiny, path: Path) -> RamTagger:
 
 @pytest.mark.parametrize("variant", ("ram", "tag2text"))
 def test_names_of_a_published_list_need_no_text_encoder(variant: str, tmp_path: Path) -> None:
-    tagger = ram(Tiny(variant=variant), tmp_path / "a.pth")  # type: ignore[arg-type]
+    tagger = ram(Tiny(variant=variant), tmp_path / "a.pth")
     own, asked = tagger.score(PICTURES), tagger.asked(["sky", "train"])
     wanted = np.stack([own[:, 2], own[:, [3, 6]].max(axis=1)], axis=1)
     np.testing.assert_array_equal(asked.score(PICTURES), wanted)

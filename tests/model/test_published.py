@@ -157,12 +157,12 @@ def test_the_tag_loss_keeps_its_gradient_at_the_size_of_the_caption_loss(tmp_pat
     model = load(tiny, tmp_path / "a.pth")
     pixels, targets = pictures(tiny), torch.ones(2, tiny.labels)
     losses = model.losses(pixels, targets, tags=[["a"], ["b"]], captions=["a dog runs", "a cat"])
-    losses.total.backward()  # type: ignore[no-untyped-call]
+    losses.total.backward()
     both = model.decoder.fc.weight.grad
     assert both is not None and losses.caption is not None
     model.zero_grad()
     logits = model(pixels)
-    asymmetric_loss(logits, targets, gamma_neg=7).backward()  # type: ignore[no-untyped-call]
+    asymmetric_loss(logits, targets, gamma_neg=7).backward()
     alone = model.decoder.fc.weight.grad
     assert alone is not None
     torch.testing.assert_close(both, alone * (losses.caption / losses.tags).item())
