@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from model.tagger import Floats, Halves
+from model.windows import batches
 
 BATCH = 32
 PAD, BEGIN, END = 0, 1, 2
@@ -32,7 +33,7 @@ def tokenizer() -> Any:
 class Captioner(nn.Module):
     """A transformer decoder over the word pieces of its training captions (RAM, figure 3).
 
-    It attends to the image's positions and to the label queries of its tags.
+    It attends to the image's windows and to the label queries of its tags.
     """
 
     queries: Tensor
@@ -87,11 +88,15 @@ class Captioner(nn.Module):
 
     @torch.inference_mode()
     def generate(self, features: Halves, tags: Sequence[Sequence[int]]) -> list[str]:
-        """One caption per image by greedy search; a piece is not said twice in a row of three."""
+        """One caption per image, for maps (N, P, C) and tags, by greedy search.
+
+        A piece is not said twice in a row of three.
+        """
         self.eval()
         captions = []
-        for start in range(0, len(features), BATCH):
-            part = torch.from_numpy(features[start : start + BATCH].astype(np.float32))
+        for start, part in zip(
+            range(0, len(features), BATCH), batches(features, BATCH), strict=True
+        ):
             memory, padding = self.memory(part, pad_tags(tags[start : start + BATCH]))
             captions += [self._text(row) for row in self._greedy(memory, padding)]
         return captions

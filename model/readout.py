@@ -1,16 +1,17 @@
 """The read-out: its training, and what is chosen on images held out of it.
 
-Two read-outs are fitted: one that looks at positions (AdamW, stopped early) and a penalised
-logistic regression on mean features (`model/pooled.py`). Things in crowded pictures need the first,
-few images of whole scenes the second. Some of the images are held out of a trial of both; they say
-how strong the penalty should be and how much of each to take. Both are then fitted on all images
-and become one set of weights, for a sum of linear maps is linear.
+Two read-outs are fitted: one that looks at windows (AdamW, stopped early) and a penalised logistic
+regression on mean features (`model/pooled.py`). Things in crowded pictures need the first, few
+images of whole scenes the second. Some of the images are held out of a trial of both; they say how
+strong the penalty should be and how much of each to take. Both are then fitted on all images and
+become one set of weights, for a sum of linear maps is linear. The same images say how much the
+second look at regions (`model/second_look.py`) counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,37 +23,48 @@ from model.config import TrainConfig
 from model.metrics import mean_average_precision
 from model.open import learn_open
 from model.pooled import fit_pooled
+from model.regions import seen_regions
 from model.steps import random_batches, rate_schedule, tagging_loss, take_step
-from model.tagger import LOG_TEMPERATURES, Floats, Halves, Tagger, batches
+from model.tagger import LOG_TEMPERATURES, Floats, Halves, Tagger
+from model.windows import all_windows
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 PENALTIES = (3000.0, 1000.0, 300.0)
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
 """Of the pooled read-out."""
+MOST_REGIONS = 50_000
+"""That the second look learns from; more are sampled."""
 FEWEST_HELD = 16
 """With fewer images held out there is no choice to be made: positions only."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Features (N, P, C), targets (N, L) and which pairs are known (N, L)."""
+    """Feature maps (N, P, C), their windows (N, W, C), targets (N, L) and known pairs (N, L)."""
 
-    features: Halves
+    maps: Halves
+    windows: Halves
     targets: Tensor
     known: Tensor
 
+    @classmethod
+    def of(cls, maps: Halves, targets: Tensor, known: Tensor) -> Examples:
+        """Examples of some maps."""
+        return cls(maps, all_windows(maps), targets, known)
+
     def part(self, rows: Ints) -> Tensor:
-        """Features of some rows as float32."""
-        return torch.from_numpy(self.features[rows].astype(np.float32))
+        """Windows of some rows as float32."""
+        return torch.from_numpy(self.windows[rows].astype(np.float32))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What held-out images chose; `mean` and `std` (L,) of their logits."""
+    """What held-out images chose: also `weights` of both views, `mean` and `std` (L,) of logits."""
 
     penalty: float
     share: float
+    weights: Tensor
     mean: Tensor
     std: Tensor
     open_setting: Tensor
@@ -110,15 +122,16 @@ def train_readout(
 
 
 def choose(
-    data: Examples, held: Flags, queries: Floats, config: TrainConfig, advance: Callable[[], None]
-) -> Choice:
+    data: Examples, held: Flags, queries: Floats, kinds: Ints, config: TrainConfig,
+    advance: Callable[[], None],
+) -> Choice:  # fmt: skip
     """Train a trial of both read-outs without the held-out images, and let these choose."""
     fitted, judged = np.flatnonzero(~held), np.flatnonzero(held)
-    trial = new_tagger(data, fitted, queries, config)
+    trial = new_tagger(data, fitted, queries, kinds, config)
     prior = trial.readout.bias.detach().clone()
     train_readout(trial, data, fitted, config, advance, bounded=True)
     own = _read(trial, data, judged)
-    means = mean_features(trial, data.features)
+    means = mean_features(trial, data)
     targets, known = data.targets[judged], data.known[judged]
     best, chosen = -1.0, (PENALTIES[0], 0.0, own)
     for penalty in PENALTIES:
@@ -132,15 +145,19 @@ def choose(
             if value > best:
                 best, chosen = value, (penalty, share, logits)
     penalty, share, logits = chosen
+    learn_regions(trial, data, fitted)
+    odds = _looks(trial, data, judged)
+    trial.second.learn_weights(logits, odds, targets, known)
+    logits = trial.second.weigh(logits, odds)
     mean, std = logits.mean(dim=0), logits.std(dim=0).clamp(min=1e-3)
     setting = learn_open((logits - mean) / std, targets, known, trial.queries)
-    return Choice(penalty, share, mean, std, setting)
+    return Choice(penalty, share, trial.second.weights, mean, std, setting)
 
 
 @torch.inference_mode()
 def measure_logits(tagger: Tagger, data: Examples) -> None:
     """Where nothing was held out: mean and spread of the logits on the images trained on."""
-    logits = _read(tagger, data, np.arange(len(data.features)))
+    logits = _read(tagger, data, np.arange(len(data.maps)))
     tagger.logit_mean.copy_(logits.mean(dim=0))
     tagger.logit_std.copy_(logits.std(dim=0, correction=0).clamp(min=1e-3))
 
@@ -151,9 +168,10 @@ def apply(choice: Choice, tagger: Tagger, data: Examples) -> None:
     tagger.logit_mean.copy_(choice.mean)
     tagger.logit_std.copy_(choice.std)
     tagger.open_setting.copy_(choice.open_setting)
+    tagger.second.weights.copy_(choice.weights)
     if not choice.share:
         return
-    means = mean_features(tagger, data.features)
+    means = mean_features(tagger, data)
     prior = torch.logit(_frequency(data.targets, data.known))
     with torch.enable_grad():
         pooled = fit_pooled(means, data.targets, data.known, tagger.queries, choice.penalty, prior)
@@ -165,23 +183,41 @@ def apply(choice: Choice, tagger: Tagger, data: Examples) -> None:
     tagger.overview.weight.mul_(rest).add_(choice.share * pooled.weight)
 
 
-def mean_features(tagger: Tagger, features: Halves) -> Tensor:
-    """(N, C): standardised, then the mean over positions."""
-    parts = [(part.mean(dim=1) - tagger.mean) / tagger.std for part in batches(features)]
+@torch.no_grad()
+def learn_regions(tagger: Tagger, data: Examples, rows: Ints) -> None:
+    """Fit the second look on the regions where the read-out sees the labels of some images."""
+    wanted = ((data.targets * data.known)[rows] > 0).numpy()
+    image, label = np.nonzero(wanted)
+    if len(image) > MOST_REGIONS:
+        chosen = np.random.default_rng(0).permutation(len(image))[:MOST_REGIONS]
+        image, label = image[chosen], label[chosen]
+    if not len(image):
+        return
+    parts = torch.from_numpy(seen_regions(tagger, data.maps, rows[image], label))
+    tagger.second.fit((parts - tagger.mean) / tagger.std, label)
+
+
+def mean_features(tagger: Tagger, data: Examples) -> Tensor:
+    """(N, C): standardised, then the mean over windows."""
+    rows = np.arange(len(data.windows))
+    parts = [(part.mean(dim=1) - tagger.mean) / tagger.std for part in _parts(data, rows)]
     return torch.cat(parts)
 
 
-def new_tagger(data: Examples, rows: Ints, queries: Floats, config: TrainConfig) -> Tagger:
+def new_tagger(
+    data: Examples, rows: Ints, queries: Floats, kinds: Ints, config: TrainConfig
+) -> Tagger:
     """A tagger whose standardisation fits the features and whose biases fit the frequencies."""
     shape = config.model_dump(include={"hidden", "layers", "heads", "dropout", "readout_dropout"})
-    channels = data.features.shape[2]
+    channels = data.windows.shape[2]
     tagger = Tagger(channels=channels, queries=torch.from_numpy(queries), **shape)
     # Accumulated in float64 over at most 4,096 images: enough for means, bounded in memory.
-    sample = data.features[rows[:: max(1, len(rows) // 4096)]].astype(np.float32)
+    sample = data.windows[rows[:: max(1, len(rows) // 4096)]].astype(np.float32)
     values = sample.reshape(-1, channels)
     mean, std = (f(axis=0, dtype=np.float64).astype(np.float32) for f in (values.mean, values.std))
     tagger.mean.copy_(torch.from_numpy(mean))
     tagger.std.copy_(torch.from_numpy(std).clamp(min=1e-4))
+    tagger.second.kinds.copy_(torch.from_numpy(kinds))
     with torch.no_grad():
         tagger.readout.bias.copy_(torch.logit(_frequency(data.targets[rows], data.known[rows])))
     return tagger
@@ -192,7 +228,15 @@ def _frequency(targets: Tensor, known: Tensor) -> Tensor:
     return share.clamp(1e-4, 1 - 1e-4)
 
 
+def _parts(data: Examples, rows: Ints) -> Iterator[Tensor]:
+    return (data.part(part) for part in np.split(rows, range(16, len(rows), 16)))
+
+
 @torch.inference_mode()
 def _read(tagger: Tagger, data: Examples, rows: Ints) -> Tensor:
-    parts = [tagger.read_out(data.part(part)) for part in np.split(rows, range(16, len(rows), 16))]
-    return torch.cat(parts)
+    return torch.cat([tagger.read_out(part) for part in _parts(data, rows)])
+
+
+@torch.inference_mode()
+def _looks(tagger: Tagger, data: Examples, rows: Ints) -> Tensor:
+    return torch.cat([tagger.look(part).amax(dim=1) for part in _parts(data, rows)])

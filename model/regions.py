@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from model.boxes import boxes_of, evidence
 from model.tagger import Floats, Halves, Tagger
 
 Ints = npt.NDArray[np.int64]
@@ -48,11 +49,30 @@ def pool_regions(features: Halves, image: Ints, boxes: Floats) -> Floats:
     return pooled
 
 
+def seen_regions(tagger: Tagger, features: Halves, image: Ints, label: Ints) -> Floats:
+    """Features (R, C) of the box in which a tagger sees `label` (R,) best on the maps `image` (R,).
+
+    Pairs of the same image need not stand together.
+    """
+    boxes = np.empty((len(image), 4), np.float32)
+    for row in np.unique(image):
+        places = np.flatnonzero(image == row)
+        for place, heat in zip(places, evidence(tagger, features[row], label[places]), strict=True):
+            boxes[place] = boxes_of(heat, 1)[0]
+    return pool_regions(features, image, boxes)
+
+
 @torch.inference_mode()
 def region_scores(tagger: Tagger, features: Halves, image: Ints, boxes: Floats) -> Floats:
-    """Probabilities (R, L) when the tagger sees only the pooled region as its one token."""
+    """Probabilities (R, L) that a region shows a label.
+
+    By the second look among the labels of a kind; where it has not learned a label from regions, by
+    the tagger that sees the pooled region as its one token.
+    """
     tagger.eval()
-    pooled = torch.from_numpy(pool_regions(features, image, boxes))[:, None]
-    cuts = torch.split(pooled, _BATCH)
-    parts = [torch.sigmoid(tagger(part)).numpy() for part in cuts]
-    return np.concatenate(parts) if parts else np.zeros((0, tagger.labels), np.float32)
+    pooled = torch.from_numpy(pool_regions(features, image, boxes))
+    scores = [
+        torch.sigmoid(torch.where(tagger.second.looked, tagger.look(part), tagger(part[:, None])))
+        for part in torch.split(pooled, _BATCH)
+    ]
+    return torch.cat(scores).numpy() if scores else np.zeros((0, tagger.labels), np.float32)

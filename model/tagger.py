@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from torch import Tensor, nn
 
 from model.decoder import RecognitionDecoder
 from model.open import START, open_logits
+from model.second_look import SecondLook
+from model.windows import batches
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -20,18 +21,17 @@ START_TEMPERATURE = 0.12
 """Of the soft maximum: towards 0 it is the maximum, towards infinity the mean."""
 LOG_TEMPERATURES = (-3.0, 2.0)
 """Bounds in training: near 0 only one position would learn."""
-SCORE_BATCH = 16
-"""Images per forward pass when scoring; fixed, so that scores do not depend on shard cuts."""
 
 
 class Tagger(nn.Module):
     """RAM's recognition branch over frozen features.
 
-    Tokens are the mean over positions, then the positions themselves, standardised per channel.
-    Besides RAM's shared weight vector each label has weights of its own (as Tag2Text has per
-    class): some look at every position and are pooled by a soft maximum, since a thing fills few
-    positions, others look at the mean over all, since a place is everywhere. With a thousand images
-    that read-out carries most of the knowledge; the decoder learns what labels have in common.
+    Tokens are the mean over windows (`model/windows.py`), then the windows themselves, standardised
+    per channel. Besides RAM's shared weight vector each label has weights of its own (as Tag2Text
+    has per class): some look at every window and are pooled by a soft maximum, since a thing fills
+    few windows, others look at the mean over all, since a place is everywhere. With a thousand
+    images that read-out carries most of the knowledge; the decoder learns what labels have in
+    common. Where that view says a label is, it is looked at again (`model/second_look.py`).
     """
 
     queries: Tensor
@@ -57,6 +57,7 @@ class Tagger(nn.Module):
         self.register_buffer("logit_mean", torch.zeros(len(queries)))
         self.register_buffer("logit_std", torch.ones(len(queries)))
         self.register_buffer("open_setting", torch.tensor(START))
+        self.second = SecondLook(channels, len(queries))
         self.image_proj = nn.Linear(channels, hidden)
         self.decoder = RecognitionDecoder(
             queries.shape[1], hidden, hidden, 2 * hidden, layers, heads, dropout
@@ -96,7 +97,7 @@ class Tagger(nn.Module):
         Made of the logits of labels whose queries are near (`model/open.py`). A label that it knows
         is better asked by `forward`.
         """
-        logits = (self(positions) - self.logit_mean) / self.logit_std
+        logits = (self.both(positions) - self.logit_mean) / self.logit_std
         return open_logits(logits, self.queries, queries, self.open_setting)
 
     @property
@@ -118,23 +119,26 @@ class Tagger(nn.Module):
         nearest = temperature * (torch.logsumexp(evidence, dim=1) - count)
         return nearest + nn.functional.linear(states.mean(dim=1), self.overview.weight[every], bias)
 
+    def look(self, parts: Tensor) -> Tensor:
+        """Log-odds (..., L) that a part of an image, features (..., C), shows a label."""
+        odds: Tensor = self.second((parts - self.mean) / self.std)
+        return odds
+
+    def both(self, windows: Tensor) -> Tensor:
+        """Logits (B, L) of the whole image's view and of its best window's look, weighed."""
+        return self.second.weigh(self(windows), self.look(windows).amax(dim=1))
+
     @torch.inference_mode()
     def score(self, features: Halves) -> Floats:
-        """Probabilities (N, L) for features (N, P, C)."""
+        """Probabilities (N, L) for feature maps (N, P, C)."""
         self.eval()
-        parts = [torch.sigmoid(self(part)).numpy() for part in batches(features)]
+        parts = [torch.sigmoid(self.both(part)).numpy() for part in batches(features)]
         return np.concatenate(parts) if parts else np.zeros((0, self.labels), np.float32)
 
     @torch.inference_mode()
     def score_open(self, features: Halves, queries: Floats) -> Floats:
-        """Probabilities (N, M) for features (N, P, C) of labels by their queries (M, text_dim)."""
+        """Probabilities (N, M) for maps (N, P, C) of labels by their queries (M, text_dim)."""
         self.eval()
         asked = torch.from_numpy(queries)
         parts = [torch.sigmoid(self.open_logits(p, asked)).numpy() for p in batches(features)]
         return np.concatenate(parts) if parts else np.zeros((0, len(queries)), np.float32)
-
-
-def batches(features: Halves, size: int = SCORE_BATCH) -> Iterator[Tensor]:
-    """Features as float32 tensors of fixed cuts."""
-    for start in range(0, len(features), size):
-        yield torch.from_numpy(features[start : start + size].astype(np.float32))

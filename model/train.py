@@ -18,6 +18,7 @@ from model.readout import (
     apply,
     choose,
     held_out,
+    learn_regions,
     measure_logits,
     new_tagger,
     readout_steps,
@@ -25,6 +26,7 @@ from model.readout import (
 )
 from model.steps import random_batches, rate_schedule, tagging_loss, take_step
 from model.tagger import Floats, Halves, Tagger
+from model.windows import all_windows
 
 Progress = Callable[[int, int], None]
 
@@ -37,6 +39,7 @@ def train_tagger(
     *,
     known: Floats | None = None,
     init: Tagger | None = None,
+    kinds: Sequence[str] | None = None,
     groups: Ints | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -48,7 +51,8 @@ def train_tagger(
     the decoder over labels drawn at random per step.
 
     Args:
-        features: (N, P, C). targets: (N, L), 0 or 1. queries: (L, text_dim).
+        features: maps (N, P, C). targets: (N, L), 0 or 1. queries: (L, text_dim).
+        kinds: of each label (L,), such as object or action; without them all are of one.
         groups: (N,), the same for images that must not be on both sides of the inner split.
         known: (N, L), 0 where neither presence nor absence is known; such pairs do not train.
     """
@@ -56,9 +60,14 @@ def train_tagger(
     torch.manual_seed(seed)
     known = np.ones_like(targets) if known is None else known
     goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
-    data, everything = Examples(features, goal, weight), np.arange(len(features))
+    data, everything = Examples.of(features, goal, weight), np.arange(len(features))
     new = init is None
-    tagger = _copy(init, queries, config) if init else new_tagger(data, everything, queries, config)
+    numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
+    tagger = (
+        _copy(init, queries, config)
+        if init
+        else new_tagger(data, everything, queries, numbers, config)
+    )
     # A fine-tuned tagger keeps what its start has chosen.
     held = held_out(len(features), groups, config.holdout if new else 0.0, seed)
     steps = math.ceil(len(features) / config.batch)
@@ -69,12 +78,14 @@ def train_tagger(
         nonlocal done
         progress(done := done + 1, total)
 
-    choice = choose(data, held, queries, config, advance) if held.any() else None
+    choice = choose(data, held, queries, numbers, config, advance) if held.any() else None
     train_readout(tagger, data, everything, config, advance, bounded=new)
     if choice:
         apply(choice, tagger, data)
     elif new:
         measure_logits(tagger, data)
+    if new:
+        learn_regions(tagger, data, everything)
     tagger.train()
     # The read-out has found its place and stays there while the decoder learns the rest.
     _freeze_readout(tagger, True)
@@ -83,8 +94,7 @@ def train_tagger(
     schedule = rate_schedule(optimizer, steps * config.epochs, config.warmup)
     for rows in random_batches(len(features), config.epochs, config.batch):
         chosen = torch.randperm(tagger.labels)[: config.labels_per_step].sort().values
-        part = torch.from_numpy(features[rows.numpy()].astype(np.float32))
-        logits = tagger(part, chosen)
+        logits = tagger(data.part(rows.numpy()), chosen)
         loss = tagging_loss(logits, goal[rows][:, chosen], weight[rows][:, chosen], config)
         take_step(loss, optimizer, tagger, config.clip_norm)
         schedule.step()
@@ -113,6 +123,7 @@ def train_captioner(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     shape = config.model_dump(include={"hidden", "layers", "heads", "dropout", "max_pieces"})
+    features = all_windows(features)
     captioner = new_captioner(features, queries, texts, shape)
     pieces = encode_texts(captioner, texts)
     optimizer = torch.optim.AdamW(captioner.parameters(), config.lr, weight_decay=0.05)

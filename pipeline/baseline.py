@@ -44,7 +44,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 3
+    version = 4
     doc = "caption tags -> taggers and captioners, cross-fitted"
     unit = "corpus"
     pinned = True
@@ -120,7 +120,8 @@ class _Trainer:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
         tagger = train_tagger(
             images.features, targets, self.queries, self.config.tagger,
-            groups=images.fold_keys, seed=self.seed, threads=self.config.threads,
+            kinds=self.vocabulary.kinds, groups=images.fold_keys, seed=self.seed,
+            threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
         return self._save(tagger, "fold" if fold >= 0 else "baseline", fold)

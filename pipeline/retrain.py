@@ -46,7 +46,7 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 3
+    version = 4
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True
@@ -126,7 +126,8 @@ class TrainingSet:
         """A tagger trained on this set."""
         return train_tagger(
             self.images.features, self.targets, self.queries, config, known=self.known, init=init,
-            groups=self.images.fold_keys, seed=self.seed, threads=self.threads,
+            kinds=self.vocabulary.kinds, groups=self.images.fold_keys, seed=self.seed,
+            threads=self.threads,
             progress=lambda done, total: context.progress(done, total, words),
         )  # fmt: skip
 

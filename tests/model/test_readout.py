@@ -50,15 +50,15 @@ def test_few_images_are_helped_by_labels_that_read_alike() -> None:
 def test_the_mixture_folds_into_the_weights_exactly() -> None:
     features, targets = scenes(60, 5)
     tagger = train_tagger(features, targets, queries(5), SMALL.model_copy(update={"holdout": 0}))
-    data = Examples(features, torch.from_numpy(targets), torch.ones(targets.shape))
+    data = Examples.of(features, torch.from_numpy(targets), torch.ones(targets.shape))
     positions = data.part(np.arange(60))
     with torch.no_grad():
         before = tagger.read_out(positions)
     prior = torch.logit(data.targets.mean(0))
-    means = mean_features(tagger, features)
+    means = mean_features(tagger, data)
     pooled = fit_pooled(means, data.targets, data.known, tagger.queries, 30.0, prior)(means)
     ones = torch.ones(5)
-    apply(Choice(30.0, 0.25, ones, ones, tagger.open_setting), tagger, data)
+    apply(Choice(30.0, 0.25, tagger.second.weights, ones, ones, tagger.open_setting), tagger, data)
     with torch.no_grad():
         after = tagger.read_out(positions)
     torch.testing.assert_close(after, 0.75 * before + 0.25 * pooled, rtol=1e-3, atol=1e-3)
@@ -97,8 +97,8 @@ def test_what_is_held_out_decides_and_fine_tuning_keeps_it() -> None:
 
 def test_a_new_tagger_starts_at_tag_frequency() -> None:
     features, targets = scenes(60, 5)
-    data = Examples(features, torch.from_numpy(targets), torch.ones(targets.shape))
-    tagger = new_tagger(data, np.arange(60), queries(5), SMALL).eval()
+    data = Examples.of(features, torch.from_numpy(targets), torch.ones(targets.shape))
+    tagger = new_tagger(data, np.arange(60), queries(5), np.zeros(5, np.int64), SMALL).eval()
     np.testing.assert_allclose(tagger.score(features), np.tile(targets.mean(0), (60, 1)), atol=1e-5)
 
 

@@ -1,0 +1,46 @@
+"""Where an image shows a label: the read-out's evidence over positions, and boxes around it.
+
+The read-out is linear, so the evidence of a window is the mean of its positions' evidence, and what
+was learned from windows can be asked position by position.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from model.tagger import Floats, Halves, Tagger
+
+SMOOTHING = 1 / 14
+"""Of the evidence, in sides of the map: a position alone is noisy."""
+FINE = 4
+"""Fine cells per position, along each side."""
+LEVEL = 0.3
+"""A part belongs to a label where its evidence is above this share of the way to the peak."""
+SECOND = 0.8
+"""A further box needs a peak of this share of the way from the floor to the first one."""
+
+
+def evidence(tagger: Tagger, positions: Halves, labels: npt.NDArray[np.int64]) -> Floats:
+    """The labels' own weights on each position (P, C) of one image: (|labels|, grid, grid)."""
+    grid = round(len(positions) ** 0.5)
+    states = (positions.astype(np.float32) - tagger.mean.numpy()) / tagger.std.numpy()
+    maps: Floats = tagger.readout.weight.detach().numpy()[labels] @ states.T
+    return maps.reshape(len(labels), grid, grid)
+
+
+def boxes_of(heat: Floats, most: int) -> list[npt.NDArray[np.float64]]:
+    """Up to `most` boxes (xyxy relative to the image) of one map (grid, grid), the surest first."""
+    smooth = ndimage.gaussian_filter(heat.astype(np.float64), SMOOTHING * len(heat), mode="nearest")
+    fine = ndimage.zoom(smooth, FINE, order=1, mode="nearest", grid_mode=True)
+    floor, peak = float(np.median(fine)), float(fine.max())
+    parts, count = ndimage.label(fine >= floor + LEVEL * (peak - floor))
+    tops = ndimage.maximum(fine, parts, np.arange(1, count + 1))
+    boxes = []
+    for (rows, columns), top in zip(ndimage.find_objects(parts), tops, strict=True):
+        if top >= floor + SECOND * (peak - floor):
+            box = np.array([columns.start, rows.start, columns.stop, rows.stop]) / len(fine)
+            boxes.append((float(top), box))
+    boxes.sort(key=lambda found: (-found[0], found[1].tolist()))
+    return [box for _, box in boxes[:most]]
