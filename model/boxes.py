@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from model.tagger import Floats, Halves, Tagger
+from model.tagger import Floats, Tagger
 
 SMOOTHING = 1 / 14
 """Of the evidence, in sides of the map: a position alone is noisy."""
@@ -22,10 +22,10 @@ SECOND = 0.8
 """A further box needs a peak of this share of the way from the floor to the first one."""
 
 
-def evidence(tagger: Tagger, positions: Halves, labels: npt.NDArray[np.int64]) -> Floats:
+def evidence(tagger: Tagger, positions: Floats, labels: npt.NDArray[np.int64]) -> Floats:
     """The labels' own weights on each position (P, C) of one image: (|labels|, grid, grid)."""
     grid = round(len(positions) ** 0.5)
-    states = (positions.astype(np.float32) - tagger.mean.numpy()) / tagger.std.numpy()
+    states = (positions - tagger.mean.numpy()) / tagger.std.numpy()
     maps: Floats = tagger.readout.weight.detach().numpy()[labels] @ states.T
     return maps.reshape(len(labels), grid, grid)
 

@@ -26,7 +26,7 @@ from model.pooled import fit_pooled
 from model.regions import seen_regions
 from model.steps import random_batches, rate_schedule, tagging_loss, take_step
 from model.tagger import LOG_TEMPERATURES, Floats, Halves, Tagger
-from model.windows import all_windows
+from model.windows import all_windows, floats
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ class Examples:
 
     def part(self, rows: Ints) -> Tensor:
         """Windows of some rows as float32."""
-        return torch.from_numpy(self.windows[rows].astype(np.float32))
+        return floats(self.windows[rows])
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def new_tagger(
     channels = data.windows.shape[2]
     tagger = Tagger(channels=channels, queries=torch.from_numpy(queries), **shape)
     # Accumulated in float64 over at most 4,096 images: enough for means, bounded in memory.
-    sample = data.windows[rows[:: max(1, len(rows) // 4096)]].astype(np.float32)
+    sample = data.part(rows[:: max(1, len(rows) // 4096)]).numpy()
     values = sample.reshape(-1, channels)
     mean, std = (f(axis=0, dtype=np.float64).astype(np.float32) for f in (values.mean, values.std))
     tagger.mean.copy_(torch.from_numpy(mean))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from model.boxes import boxes_of, evidence
 from model.tagger import Floats, Halves, Tagger
+from model.windows import floats
 
 Ints = npt.NDArray[np.int64]
 _BATCH = 64
@@ -40,26 +43,33 @@ def pool_regions(features: Halves, image: Ints, boxes: Floats) -> Floats:
 
     `image` (R,) says which map a box lies on.
     """
-    weights = cell_weights(boxes, round(features.shape[1] ** 0.5))
     pooled = np.empty((len(boxes), features.shape[2]), np.float32)
-    for start in range(0, len(boxes), _BATCH):
-        part = slice(start, start + _BATCH)
-        maps = features[image[part]].astype(np.float32)
-        pooled[part] = np.einsum("rp,rpc->rc", weights[part], maps)
+    for places, positions in _by_image(features, image):
+        pooled[places] = _pool(positions, boxes[places])
     return pooled
 
 
 def seen_regions(tagger: Tagger, features: Halves, image: Ints, label: Ints) -> Floats:
-    """Features (R, C) of the box in which a tagger sees `label` (R,) best on the maps `image` (R,).
+    """Features (R, C) of the box where a tagger sees `label` (R,) best on the maps `image` (R,)."""
+    pooled = np.empty((len(image), features.shape[2]), np.float32)
+    for places, positions in _by_image(features, image):
+        heats = evidence(tagger, positions, label[places])
+        boxes = np.array([boxes_of(heat, 1)[0] for heat in heats], np.float32)
+        pooled[places] = _pool(positions, boxes)
+    return pooled
 
-    Pairs of the same image need not stand together.
-    """
-    boxes = np.empty((len(image), 4), np.float32)
-    for row in np.unique(image):
-        places = np.flatnonzero(image == row)
-        for place, heat in zip(places, evidence(tagger, features[row], label[places]), strict=True):
-            boxes[place] = boxes_of(heat, 1)[0]
-    return pool_regions(features, image, boxes)
+
+def _by_image(features: Halves, image: Ints) -> Iterator[tuple[Ints, Floats]]:
+    """The places in `image` of each image that it names, and the image's map (P, C)."""
+    order = np.argsort(image, kind="stable")
+    rows, starts = np.unique(image[order], return_index=True)
+    for row, places in zip(rows, np.split(order, starts[1:]), strict=False):
+        yield places, floats(features[row]).numpy()
+
+
+def _pool(positions: Floats, boxes: Floats) -> Floats:
+    pooled: Floats = cell_weights(boxes, round(len(positions) ** 0.5)) @ positions
+    return pooled
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ from model.readout import (
 )
 from model.steps import random_batches, rate_schedule, tagging_loss, take_step
 from model.tagger import Floats, Halves, Tagger
-from model.windows import all_windows
+from model.windows import all_windows, floats
 
 Progress = Callable[[int, int], None]
 
@@ -132,7 +132,7 @@ def train_captioner(
     captioner.train()
     for done, rows in enumerate(random_batches(len(texts), config.epochs, config.batch), 1):
         of_image = image[rows.numpy()]
-        part = torch.from_numpy(features[of_image].astype(np.float32))
+        part = floats(features[of_image])
         guides = pad_tags([_thinned(tags[row], config.tag_dropout) for row in of_image])
         line = pieces[rows]
         line = line[:, : int((line != PAD).sum(dim=1).max())]

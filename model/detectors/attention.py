@@ -13,6 +13,7 @@ from model.boxes import boxes_of, evidence
 from model.detectors.base import Detection
 from model.regions import region_scores
 from model.tagger import Halves, Tagger
+from model.windows import floats
 
 MAX_BOXES = 2
 
@@ -33,7 +34,7 @@ class AttentionDetector:
         found = []
         for positions, labels, (width, height) in zip(features, candidates, sizes, strict=True):
             columns = np.array(labels, np.int64)
-            maps = evidence(self.tagger, positions, columns)
+            maps = evidence(self.tagger, floats(positions).numpy(), columns)
             boxes = [boxes_of(heat, MAX_BOXES) for heat in maps]
             of_label = np.repeat(columns, [len(some) for some in boxes])
             flat = np.array([box for some in boxes for box in some], np.float32).reshape(-1, 4)
