@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinion, TagEvidence, left_alone
-from pipeline.rules.noise import standardised, wrong_posterior
+from pipeline.rules.noise import support, wrong_posterior
 
 PAPER_SHARE = 0.1
 DOUBTFUL = 0.3
@@ -58,7 +58,7 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opini
         return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative
-    wrong, share = wrong_posterior(standardised(evidence.image_scores, evidence.absent_scores))
+    wrong, share = wrong_posterior(support(evidence.image_scores, evidence.absent_scores))
     share = PAPER_SHARE if config.cut == "paper" else share
     cut = int(share * len(nearest))
     limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
