@@ -24,7 +24,7 @@ def asymmetric_loss(
 
     Args:
         logits, targets: (B, L); targets are 0 or 1.
-        weight: (B, L), 0 where it is unknown whether the label is there.
+        weight: (B, L), 0 where it is unknown whether the label is there, 1 where it is certain.
     """
     probability = torch.sigmoid(logits)
     absent = (1 - probability + clip).clamp(max=1)

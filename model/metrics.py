@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Floats = npt.NDArray[np.float32]
 
@@ -131,7 +132,9 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     """Per class the lowest score (L,) at which a tag is right with the wanted probability.
 
     The probability that a score means a positive is learned over all classes together (isotonic
-    regression), for a class alone has too few positives to find its own cut without luck. A class
+    regression), for a class alone has too few positives to find its own cut without luck. For that
+    scores are compared in standard deviations of the class's negatives: a frequent tag scores high
+    everywhere, a rare one nowhere. A class
     whose well-scored images are right less often than that predicts is corrected by the factor
     (right + PRIOR) / (expected + PRIOR), and vice versa. Classes that never reach `wanted` get a
     threshold above 1: they are not generated. `scores` and `targets` are (N, L).
@@ -142,7 +145,8 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     if not scores.size:
         return thresholds
     calibration = IsotonicRegression(out_of_bounds="clip")
-    expected = calibration.fit_transform(scores.ravel(), targets.ravel()).reshape(scores.shape)
+    standard = _standardised(scores, targets)
+    expected = calibration.fit_transform(standard.ravel(), targets.ravel()).reshape(scores.shape)
     looked_at = expected >= wanted / 2
     right = (targets * looked_at).sum(axis=0)
     factor = (right + PRIOR) / ((expected * looked_at).sum(axis=0) + PRIOR)
@@ -151,3 +155,14 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
         if len(good):
             thresholds[column] = good.min()
     return thresholds
+
+
+def _standardised(scores: Floats, targets: Floats) -> Floats:
+    """Log-odds (N, L) in standard deviations of each class's negatives."""
+    odds = special.logit(np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6))
+    absent = 1.0 - targets
+    count = np.maximum(absent.sum(axis=0), 1)
+    mean = (odds * absent).sum(axis=0) / count
+    spread = np.sqrt((np.square(odds - mean) * absent).sum(axis=0) / count)
+    result: Floats = ((odds - mean) / np.maximum(spread, 1e-3)).astype(np.float32)
+    return result

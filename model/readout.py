@@ -41,7 +41,7 @@ FEWEST_HELD = 16
 
 @dataclass(frozen=True)
 class Examples:
-    """Feature maps (N, P, C), their windows (N, W, C), targets (N, L) and known pairs (N, L)."""
+    """Feature maps (N, P, C), their windows (N, W, C), targets and how known (N, L)."""
 
     maps: Halves
     windows: Halves
@@ -186,15 +186,15 @@ def apply(choice: Choice, tagger: Tagger, data: Examples) -> None:
 @torch.no_grad()
 def learn_regions(tagger: Tagger, data: Examples, rows: Ints) -> None:
     """Fit the second look on the regions where the read-out sees the labels of some images."""
-    wanted = ((data.targets * data.known)[rows] > 0).numpy()
-    image, label = np.nonzero(wanted)
+    weights = (data.targets * data.known)[rows].numpy()
+    image, label = np.nonzero(weights)
     if len(image) > MOST_REGIONS:
         chosen = np.random.default_rng(0).permutation(len(image))[:MOST_REGIONS]
         image, label = image[chosen], label[chosen]
     if not len(image):
         return
     parts = torch.from_numpy(seen_regions(tagger, data.maps, rows[image], label))
-    tagger.second.fit((parts - tagger.mean) / tagger.std, label)
+    tagger.second.fit((parts - tagger.mean) / tagger.std, label, weights[image, label])
 
 
 def mean_features(tagger: Tagger, data: Examples) -> Tensor:

@@ -25,6 +25,7 @@ SAMPLE = 200_000
 """Pairs of image and label that the weights of both views are fitted on."""
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 
@@ -65,8 +66,11 @@ class SecondLook(nn.Module):
         return torch.where(self.looked, both, whole)
 
     @torch.no_grad()
-    def fit(self, parts: Tensor, labels: Ints) -> None:
-        """Learn from standardised features (R, C) of parts and the label (R,) that each shows."""
+    def fit(self, parts: Tensor, labels: Ints, weights: Floats) -> None:
+        """Learn from standardised features (R, C) of parts and the label (R,) that each shows.
+
+        `weights` (R,) say how much each example counts.
+        """
         from sklearn.linear_model import LogisticRegression  # a second to import
 
         self.looked.zero_()
@@ -80,7 +84,7 @@ class SecondLook(nn.Module):
             if len(shown) < FEWEST:
                 continue
             fitted = LogisticRegression(C=STRENGTH, max_iter=STEPS, tol=TOLERANCE)
-            fitted.fit(inputs[rows], labels[rows])
+            fitted.fit(inputs[rows], labels[rows], weights[rows])
             weight, bias = _rows(fitted.coef_, fitted.intercept_)
             self.linear.weight[shown] = weight / spread
             self.linear.bias[shown] = bias - (weight / spread) @ mean

@@ -54,7 +54,8 @@ def train_tagger(
         features: maps (N, P, C). targets: (N, L), 0 or 1. queries: (L, text_dim).
         kinds: of each label (L,), such as object or action; without them all are of one.
         groups: (N,), the same for images that must not be on both sides of the inner split.
-        known: (N, L), 0 where neither presence nor absence is known; such pairs do not train.
+        known: (N, L), how much a pair counts, from 0, where neither presence nor absence is known
+            and it does not train, to 1.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)

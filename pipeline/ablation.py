@@ -16,7 +16,7 @@ from pipeline.retrain import Retrain, training_set
 from pipeline.stage import Batch, Context
 from storage.lake import Lake
 
-_CANDIDATES = "SELECT image_id, tag_id FROM candidate_tags WHERE split = 'train'"
+_CANDIDATES = "SELECT image_id, tag_id, 1.0 AS weight FROM candidate_tags WHERE split = 'train'"
 _SHARED = "SELECT DISTINCT tag_id FROM current_metrics WHERE tag_id IS NOT NULL ORDER BY tag_id"
 
 

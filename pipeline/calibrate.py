@@ -33,6 +33,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
+    version = 2
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True

@@ -18,6 +18,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
+    version = 2
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = 64

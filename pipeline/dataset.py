@@ -91,13 +91,18 @@ def vocabulary_of(table: pa.Table) -> Vocabulary:
     return Vocabulary(version, tuple(rows["tag_id"]), tuple(rows["name"]), tuple(rows["kind"]))
 
 
-def multi_hot(images: Images, vocabulary: Vocabulary, tags: pa.Table) -> Floats:
-    """Targets (N, L): 1 where an image has a tag; pairs outside both are left out."""
+def multi_hot(
+    images: Images, vocabulary: Vocabulary, tags: pa.Table, values: pa.ChunkedArray | None = None
+) -> Floats:
+    """Targets (N, L): 1, or a pair's own value, where an image has a tag; 0 elsewhere.
+
+    Pairs outside images or vocabulary are left out.
+    """
     rows = images.rows_of(tags.column("image_id"))
     columns = vocabulary.columns_of(tags.column("tag_id"))
     inside = (rows >= 0) & (columns >= 0)
     targets = np.zeros((len(images.ids), len(vocabulary)), np.float32)
-    targets[rows[inside], columns[inside]] = 1.0
+    targets[rows[inside], columns[inside]] = 1.0 if values is None else values.to_numpy()[inside]
     return targets
 
 

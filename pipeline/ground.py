@@ -35,6 +35,7 @@ class Ground(Stage):
     """Finds regions for the evidence that a shard brings, also about images of other shards."""
 
     name = "ground"
+    version = 2
     doc = "candidate tags -> regions with boxes and features"
     reads = (
         "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",

@@ -29,7 +29,16 @@ from pipeline.models import TrainedBy, model_rows, save_model
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
 
-PUBLISHED = "SELECT image_id, tag_id FROM tags WHERE split = 'train'"
+# A tag counts as much as it is likely to be right; what no rule could judge counts in full.
+PUBLISHED = """
+    SELECT t.image_id, t.tag_id, 1 - coalesce(max(v.score), 0) AS weight
+    FROM tags t
+    LEFT JOIN tag_ids f ON f.tag_id = t.tag_id
+    LEFT JOIN current_verdicts v ON v.image_id = t.image_id AND v.tag_id = f.made_as
+         AND v.label_version = f.label_version AND v.rule = 'agreement' AND NOT isnan(v.score)
+    WHERE t.split = 'train'
+    GROUP BY t.image_id, t.tag_id
+"""
 DOUBTED = """
     SELECT c.image_id, c.tag_id FROM candidate_tags c
     ANTI JOIN tags t ON t.image_id = c.image_id AND t.tag_id = c.tag_id
@@ -133,11 +142,12 @@ class TrainingSet:
 
 
 def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) -> TrainingSet:
-    """What a tagger trains on: `tags` are there; of `doubted` pairs it is not known."""
+    """What a tagger trains on: `tags` count by their weight; `doubted` pairs are unknown."""
     images, vocabulary = images_of(batch["features"]), vocabulary_of(batch["labels"])
     targets = multi_hot(images, vocabulary, tags)
     # Neither a dropped tag nor one that the tagger half sees is proof of absence.
     known = 1.0 - multi_hot(images, vocabulary, doubted)
+    known *= 1.0 - targets + multi_hot(images, vocabulary, tags, tags.column("weight"))
     keep = learnable(targets, stage.config.baseline.min_images)
     vocabulary = vocabulary.subset(keep)
     return TrainingSet(
