@@ -1,48 +1,185 @@
-"""The demo over several seeds: is every step worth what it should be worth?"""
+"""The whole cycle on scenes whose truth is known: is every step worth what it should be worth?
+
+Per seed: what generation finds and how surely, what cleaning removes and what that costs beside its
+peers, where boxes lie, and what a tagger is worth that each step's tags train. `--set wrong=0.2`
+and the like change the faults (`SceneConfig`).
+"""
 
 from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline.demo import run_demo
+import numpy as np
+
+from bench.peers import Pairs, peers
+from pipeline.demo import demo_config, run_demo
 from pipeline.reporting import Quiet
+from pipeline.scoring import TRUTH
+from storage.lake import Lake
 
 SCENES = 800
 COLUMNS = ("precision", "recall", "mAP")
+STEPS = {
+    "parsed": "parsing", "+ generated": "generation", "+ cleaned": "cleaning",
+    "retrained, fine-tuned": "fine_tuning",
+}  # fmt: skip
+LEAST_SIDE = 0.25
+"""Of an image's side; smaller things are not asked for their box."""
+
+_NAMED = f"SELECT DISTINCT image_id, tag_id FROM ({TRUTH}) WHERE tag_id IS NOT NULL"
+_JUDGED = f"""
+    SELECT c.image_id, c.tag_id, c.in_caption, n.tag_id IS NOT NULL AS is_right,
+           d.tag_id IS NOT NULL AS dropped
+    FROM candidate_tags c
+    LEFT JOIN ({_NAMED}) n ON n.image_id = c.image_id AND n.tag_id = c.tag_id
+    LEFT JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id
+    WHERE c.split = 'train' AND c.image_id IN (SELECT image_id FROM current_truth)
+"""
+_MISSING = f"""
+    SELECT count(DISTINCT (t.image_id, t.name, t.kind)) AS missing
+    FROM ({TRUTH}) t
+    WHERE (t.image_id, t.name, t.kind) NOT IN (
+        SELECT (u.image_id, u.name, u.kind) FROM ({TRUTH}) u
+        JOIN candidate_tags c ON c.image_id = u.image_id AND c.tag_id = u.tag_id AND c.in_caption
+    )
+"""
+# The surest region of each right object against all its boxes in the truth; the best counts.
+_BOXES = f"""
+    WITH best AS (
+        SELECT image_id, tag_id, x1, y1, x2, y2 FROM current_regions
+        QUALIFY row_number() OVER (
+            PARTITION BY image_id, tag_id ORDER BY score DESC, region_id) = 1
+    )
+    SELECT r.image_id, r.tag_id, r.x1, r.y1, r.x2, r.y2,
+           t.x1 AS tx1, t.y1 AS ty1, t.x2 AS tx2, t.y2 AS ty2
+    FROM best r
+    JOIN ({TRUTH}) n ON n.image_id = r.image_id AND n.tag_id = r.tag_id AND n.kind = 'object'
+    JOIN current_truth t ON t.image_id = n.image_id AND t.name = n.name AND t.kind = n.kind
+    JOIN current_images i ON i.image_id = r.image_id
+    WHERE t.x2 - t.x1 >= {LEAST_SIDE} * i.width AND t.y2 - t.y1 >= {LEAST_SIDE} * i.height
+"""
 
 
-def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
+def run(
+    data: Path | None, seeds: tuple[int, ...], out: Path, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """One demo per seed, then the median; `data` is not used."""
-    per_seed, times = {}, []
-    for seed in seeds:
-        started = time.perf_counter()
-        result = run_demo(out / f"planted-{seed}", SCENES, seed, 1, Quiet())
-        times.append(time.perf_counter() - started)
-        per_seed[seed] = {row["step"]: row for row in result["steps"]}
-    tables = {
-        f"seed {seed}: {seconds:.0f} s": [_figures(step, rows) for step, rows in steps.items()]
-        for (seed, steps), seconds in zip(per_seed.items(), times, strict=True)
-    }
-    names = list(next(iter(per_seed.values())))
+    found = {seed: _one(out, seed, settings or {}) for seed in seeds}
+    figures = {seed: one["figures"] for seed, one in found.items()}
+    tables = {f"seed {seed}: {one['seconds']:.0f} s": one["steps"] for seed, one in found.items()}
     tables["median"] = [
-        {"step": name}
+        {"step": row["step"]}
+        | {c: _median([one["steps"][n][c] for one in found.values()]) for c in COLUMNS}
+        for n, row in enumerate(next(iter(found.values()))["steps"])
+    ]
+    tables["wrong tags of captions, median"] = [
+        {"by": name}
         | {
-            column: _median([steps[name][column] for steps in per_seed.values()])
-            for column in COLUMNS
+            key: _median([one["peers"][name][key] for one in found.values()])
+            for key in ("removed_wrong", "lost_right")
         }
-        for name in names
+        for name in next(iter(found.values()))["peers"]
+    ]
+    together = _spread(list(figures.values()))
+    tables["figures"] = [
+        {"figure": f"{part}.{key}", **values}
+        for part, of_part in together.items()
+        for key, values in of_part.items()
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    notes = [f"median time {median(times):.0f} s a seed; peak memory {peak:.2f} GiB"]
-    return {"tables": tables, "notes": notes}
+    seconds = median(one["seconds"] for one in found.values())
+    notes = [f"median time {seconds:.0f} s a seed; peak memory {peak:.2f} GiB"]
+    medians = {
+        part: {key: values["median"] for key, values in of_part.items()}
+        for part, of_part in together.items()
+    }
+    return medians | {"seeds": figures, "tables": tables, "notes": notes}
 
 
-def _figures(step: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {"step": step} | {column: row[column] for column in COLUMNS}
+def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = dict(settings)
+    scenes = int(recipe.pop("scenes", SCENES))
+    changed = "".join(f"-{key}-{value}" for key, value in sorted(settings.items()))
+    folder = out / f"planted-{seed}{changed}"
+    started = time.perf_counter()
+    steps = run_demo(folder, scenes, seed, 1, Quiet(), recipe)["steps"]
+    seconds = time.perf_counter() - started
+    with Lake.open(folder / "lake", read_only=True) as lake:
+        judged = lake.query(_JUDGED).to_pydict()
+        (missing,) = lake.query(_MISSING).column(0).to_pylist()
+        overlap = _overlaps(lake)
+        others = peers(lake, demo_config(scenes, seed))
+    in_caption, right, dropped = (
+        np.array(judged[name], bool) for name in ("in_caption", "is_right", "dropped")
+    )
+    pairs = list(zip(judged["image_id"], judged["tag_id"], strict=True))
+    ours = {pair for pair, gone in zip(pairs, dropped, strict=True) if gone}
+    cleaning = {
+        name: _removed(pairs, right, in_caption, gone)
+        for name, gone in {"adaptive": ours, **others}.items()
+    }
+    added = ~in_caption
+    named = {row["step"]: row for row in steps}
+    figures = {
+        "generation": {
+            "recovered": (named["+ generated"]["found"] - named["parsed"]["found"]) / missing,
+            "precision": float(right[added].mean()) if added.any() else 0.0,
+        },
+        "cleaning": cleaning["adaptive"],
+        "boxes": {"median_iou": float(np.median(overlap)) if len(overlap) else 0.0},
+        "map": {name: named[step]["mAP"] for step, name in STEPS.items()},
+    }
+    shown = [{"step": row["step"]} | {c: row[c] for c in COLUMNS} for row in steps]
+    return {"figures": figures, "peers": cleaning, "steps": shown, "seconds": seconds}
+
+
+def _removed(
+    pairs: list[tuple[str, int]], right: np.ndarray, in_caption: np.ndarray, gone: Pairs
+) -> dict[str, float]:
+    """Shares of the captions' wrong tags that go, and of their right ones that are lost."""
+    is_gone = np.array([pair in gone for pair in pairs], bool)
+    wrong, good = is_gone[in_caption & ~right], is_gone[in_caption & right]
+    return {
+        "removed_wrong": float(wrong.mean()) if len(wrong) else 0.0,
+        "lost_right": float(good.mean()) if len(good) else 0.0,
+    }
+
+
+def _overlaps(lake: Lake) -> np.ndarray:
+    """The IoU of each right object's surest region with the truth."""
+    rows = lake.query(_BOXES)
+    one, other = (
+        np.stack([rows.column(prefix + edge).to_numpy() for edge in ("x1", "y1", "x2", "y2")], 1)
+        for prefix in ("", "t")
+    )
+    low, high = np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (one, other)]
+    best: dict[tuple[str, int], float] = {}
+    pairs = zip(rows.column("image_id").to_pylist(), rows.column("tag_id").to_pylist(), strict=True)
+    for pair, value in zip(pairs, shared / (areas[0] + areas[1] - shared), strict=True):
+        best[pair] = max(best.get(pair, 0.0), float(value))
+    return np.array(list(best.values()))
+
+
+def _spread(figures: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Median, least and most of every figure over the seeds."""
+    return {
+        part: {
+            key: {
+                "median": _median([one[part][key] for one in figures]),
+                "least": min((one[part][key] or 0.0) for one in figures),
+                "most": max((one[part][key] or 0.0) for one in figures),
+            }
+            for key in of_part
+        }
+        for part, of_part in figures[0].items()
+    }
 
 
 def _median(values: list[float | None]) -> float | None:

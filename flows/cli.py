@@ -352,10 +352,14 @@ def bench(
     seed: Annotated[list[int] | None, typer.Option(help="may be given several times")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="seeds 0 to N - 1")] = None,
     out: Annotated[Path, typer.Option(help="a folder for what it writes")] = Path("bench-out"),
+    set: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as wrong=0.2 of planted")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Reproducible benchmarks, peers side by side."""
-    from bench import find_benchmark
+    from bench import run_benchmark
     from flows.show import print_bench
 
-    print_bench(find_benchmark(name)(data, tuple(seed or range(seeds or 1)), out), json_)
+    chosen = tuple(seed or range(seeds or 1))
+    print_bench(run_benchmark(name, data, chosen, out, set or ()), json_)

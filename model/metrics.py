@@ -128,6 +128,10 @@ PRIOR = 10.0
 """Pseudo-observations with which a class's own precision is drawn towards that of all."""
 
 
+FEWEST_POSITIVES = 3
+"""A class with fewer is not generated: one lucky score is no evidence."""
+
+
 def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floats:
     """Per class the lowest score (L,) at which a tag is right with the wanted probability.
 
@@ -150,7 +154,7 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     looked_at = expected >= wanted / 2
     right = (targets * looked_at).sum(axis=0)
     factor = (right + PRIOR) / ((expected * looked_at).sum(axis=0) + PRIOR)
-    for column in range(targets.shape[1]):
+    for column in np.flatnonzero(targets.sum(axis=0) >= FEWEST_POSITIVES):
         good = scores[:, column][expected[:, column] * factor[column] >= wanted]
         if len(good):
             thresholds[column] = good.min()
@@ -164,5 +168,7 @@ def _standardised(scores: Floats, targets: Floats) -> Floats:
     count = np.maximum(absent.sum(axis=0), 1)
     mean = (odds * absent).sum(axis=0) / count
     spread = np.sqrt((np.square(odds - mean) * absent).sum(axis=0) / count)
-    result: Floats = ((odds - mean) / np.maximum(spread, 1e-3)).astype(np.float32)
+    # A class that scores nearly alike everywhere must not turn one lucky score into evidence.
+    least = max(float(np.median(spread)), 1e-3)
+    result: Floats = ((odds - mean) / np.maximum(spread, least)).astype(np.float32)
     return result

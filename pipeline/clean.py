@@ -56,7 +56,7 @@ class Clean(Stage):
         """One verdict per image, tag and rule."""
         rows: list[dict[str, Any]] = []
         counts = {}
-        for tag_id, version, evidence in _tags(batch):
+        for tag_id, version, evidence in tags_of(batch):
             kept = np.ones(evidence.images, bool)
             for name, rule in self.rules.items():
                 opinions = rule(evidence, self.config.clean, self.config.seed)
@@ -77,7 +77,7 @@ class Clean(Stage):
         return Result({"verdicts": table}, counts)
 
 
-def _tags(batch: Batch) -> Iterator[tuple[int, str, TagEvidence]]:
+def tags_of(batch: Batch) -> Iterator[tuple[int, str, TagEvidence]]:
     regions, scores = batch["regions"], batch["scores"]
     of_region = regions.column("tag_id").to_numpy()
     of_score = scores.column("tag_id").to_numpy()

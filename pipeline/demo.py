@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from pipeline.ablation import uncleaned_map
 from pipeline.config import Config, load_config
@@ -46,17 +48,21 @@ class DemoPaths:
         return self.root / "report.html"
 
 
-def run_demo(out: Path, scenes: int, seed: int, workers: int, reporter: Reporter) -> dict[str, Any]:
+def run_demo(
+    out: Path, scenes: int, seed: int, workers: int, reporter: Reporter,
+    recipe: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Generate scenes, run the cycle, score every step, write the report.
 
-    Started again in the same folder with the same scenes and seed, it goes on where it stopped.
+    `recipe` are values of `SceneConfig` that differ from the standard difficulty. Started again in
+    the same folder with the same scenes and seed, it goes on where it stopped.
 
     Raises:
         PlanError: `out` holds a demo with other scenes or another seed.
     """
     paths = DemoPaths(out)
     config = demo_config(scenes, seed)
-    make_scenes(paths, scenes, seed, reporter)
+    make_scenes(paths, scenes, seed, reporter, recipe)
     fill_lake(paths, config, reporter)
     Runner(paths.lake, config, workers=workers, reporter=reporter).run(command="demo")
     with Lake.open(paths.lake, read_only=True) as lake:
@@ -84,21 +90,33 @@ def demo_config(scenes: int, seed: int) -> Config:
     )
 
 
-def make_scenes(paths: DemoPaths, scenes: int, seed: int, reporter: Reporter) -> None:
+def make_scenes(
+    paths: DemoPaths, scenes: int, seed: int, reporter: Reporter,
+    recipe: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Generate both splits' scenes, if they are not there yet.
 
     Raises:
-        PlanError: the folder holds scenes of another recipe.
+        PlanError: the folder holds scenes of another recipe, or `recipe` has an unknown key or a
+            value that does not fit.
     """
-    wanted = SceneConfig(scenes=scenes, eval_scenes=max(8, scenes // EVAL_SHARE), seed=seed)
-    recipe = paths.scenes / "recipe.json"
-    if recipe.exists():
-        if recipe.read_text() != wanted.model_dump_json():
+    sizes = {"scenes": scenes, "eval_scenes": max(8, scenes // EVAL_SHARE), "seed": seed}
+    try:
+        wanted = SceneConfig.model_validate(sizes | dict(recipe or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PlanError(
+            f"scenes {'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}; "
+            f"keys are {', '.join(SceneConfig.model_fields)}"
+        ) from None
+    written = paths.scenes / "recipe.json"
+    if written.exists():
+        if written.read_text() != wanted.model_dump_json():
             raise PlanError(f"{paths.root}: holds a demo with other scenes; name another --out")
         return
     with reporter.stage("scenes", scenes + wanted.eval_scenes) as advance:
         generate(paths.scenes, wanted, progress=lambda *_: advance(1))
-    recipe.write_text(wanted.model_dump_json())
+    written.write_text(wanted.model_dump_json())
 
 
 def fill_lake(paths: DemoPaths, config: Config, reporter: Reporter) -> None:

@@ -9,7 +9,7 @@ from storage.lake import Lake
 
 # Every true thing of a training image with every tag ID that names it: its own name or a synonym.
 # Places are things or scenes, as the parser sees them. `tag_id` is null where no tag names it.
-_TRUTH = """
+TRUTH = """
     SELECT t.image_id, t.name, t.kind, s.tag_id
     FROM current_truth t
     JOIN current_images i USING (image_id)
@@ -50,7 +50,7 @@ class TagScore:
 def score_tags(lake: Lake, pairs: str) -> TagScore:
     """Score the pairs that a query gives (columns image_id, tag_id)."""
     (row,) = lake.query(
-        f"WITH truth AS ({_TRUTH}), "
+        f"WITH truth AS ({TRUTH}), "
         f"pairs AS (SELECT DISTINCT image_id, tag_id FROM ({pairs}) "
         "WHERE image_id IN (SELECT image_id FROM truth)), "
         "hits AS (SELECT t.* FROM truth t SEMI JOIN pairs p "

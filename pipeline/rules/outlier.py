@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.clustering import fit_centres, nearest
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinion, TagEvidence, left_alone
@@ -30,24 +31,17 @@ def clusters_for(regions: int) -> int:
 def distances(features: Floats, seed: int) -> Floats:
     """The distance (R,) of each region to its own centre over that cluster's median distance.
 
-    `features` is (R, D). Rows are brought into a canonical order first, so that the result does not
-    depend on theirs.
+    `features` is (R, D). The result does not depend on the order of the rows.
     """
-    from sklearn.cluster import KMeans  # a second to import
-
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
-    order = np.lexsort(unit.T[:8])
-    kmeans = KMeans(clusters_for(len(unit)), init="k-means++", n_init=3, random_state=seed)
-    members = np.bincount(kmeans.fit_predict(unit[order]), minlength=kmeans.n_clusters)
+    centres = fit_centres(unit, clusters_for(len(unit)), seed)
+    members = np.bincount(nearest(unit, centres)[0], minlength=len(centres))
     # Wrong regions that resemble each other make a small cluster; it must not vouch for itself.
-    looks = kmeans.cluster_centers_[members >= min(LEAST_SHARE * len(unit), members.max())]
-    apart = np.linalg.norm(unit[order][:, None] - looks[None], axis=2)
-    labels, away = apart.argmin(axis=1), apart.min(axis=1)
-    spread = np.array(
-        [max(float(np.median(away[labels == look])), 1e-9) for look in range(len(looks))]
-    )
-    result = np.empty(len(unit), np.float32)
-    result[order] = away / spread[labels]
+    looks = centres[members >= min(LEAST_SHARE * len(unit), members.max())]
+    look, away = nearest(unit, looks)
+    medians = [np.median(away[look == place]) if (look == place).any() else 1 for place in
+               range(len(looks))]  # fmt: skip
+    result: Floats = (away / np.maximum(medians, 1e-9)[look]).astype(np.float32)
     return result
 
 

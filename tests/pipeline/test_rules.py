@@ -11,7 +11,7 @@ from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules import RULES, find_rule
 from pipeline.rules.base import TagEvidence
-from pipeline.rules.noise import standardised, wrong_posterior
+from pipeline.rules.noise import PRIOR_SHARE, support, wrong_posterior
 from pipeline.rules.outlier import distances
 
 RIGHT, WRONG = 90, 10
@@ -109,21 +109,46 @@ def test_agreement_names_the_likely_confusion() -> None:
     assert "looks more like cat" in reason
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
-def test_the_noise_of_a_tag_is_estimated(share: float) -> None:
-    wrong = int(200 * share)
-    tag = evidence(right=200 - wrong, wrong=wrong)
-    z = standardised(tag.image_scores, tag.absent_scores)
-    posterior, estimate = wrong_posterior(z)
-    assert abs(estimate - share) < 0.05
-    assert ((posterior >= 0) & (posterior <= 1)).all()
+def test_support_is_zero_midway_between_images_with_and_without_the_tag() -> None:
+    absent = sigmoid(np.array([-5.0, -4.0, -3.0]))
+    carried = sigmoid(np.array([2.0, 2.0, 2.0, -4.0]))
+    np.testing.assert_allclose(support(carried, absent), [3, 3, 3, -3], atol=1e-3)
 
 
-def test_a_tag_that_cannot_be_recognised_stays_near_the_prior() -> None:
-    chance = np.random.default_rng(1)
-    z = chance.normal(0.3, 1, 300).astype(np.float32)
-    _, estimate = wrong_posterior(z)
-    assert estimate <= 0.5
+def test_the_noise_of_a_frequent_tag_is_estimated() -> None:
+    estimates = []
+    for share in (0.0, 0.1, 0.3):
+        tag = evidence(right=int(4000 * (1 - share)), wrong=int(4000 * share))
+        posterior, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores))
+        assert ((posterior >= 0) & (posterior <= 1)).all()
+        assert abs(estimate - share) < 0.1
+        estimates.append(estimate)
+    assert estimates[0] + 0.02 < estimates[1] < estimates[2] - 0.1
+
+
+def test_the_noise_of_a_rare_tag_stays_near_the_prior() -> None:
+    tag = evidence(right=6, wrong=4)
+    _, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores))
+    assert abs(estimate - PRIOR_SHARE) < 0.02
+
+
+def test_evidence_of_nothing_leaves_the_prior() -> None:
+    posterior, estimate = wrong_posterior(np.zeros(500, np.float32))
+    assert estimate == pytest.approx(PRIOR_SHARE)
+    assert posterior == pytest.approx(PRIOR_SHARE)
+
+
+def test_more_support_or_a_clearer_region_is_never_surer_to_be_wrong() -> None:
+    tag = evidence()
+    scores = np.array([o.score for o in find_rule("agreement")(tag, CleanConfig(), 0)])
+    # The midpoint moves with the images, so all are raised alike and only regions differ.
+    clearer = replace(tag, region_scores=np.minimum(tag.region_scores * 1.5, 0.999))
+    better = np.array([o.score for o in find_rule("agreement")(clearer, CleanConfig(), 0)])
+    assert (better <= scores + 1e-6).all()
+    order = np.argsort(-tag.image_scores[RIGHT:])
+    alike = replace(tag, region_scores=np.full_like(tag.region_scores, 0.5))
+    flat = np.array([o.score for o in find_rule("agreement")(alike, CleanConfig(), 0)])[RIGHT:]
+    assert (np.diff(flat[order]) >= -1e-6).all()
 
 
 def test_distances_do_not_depend_on_the_seed_of_well_separated_clusters() -> None:

@@ -1,0 +1,81 @@
+"""K-Means++ over the regions of a tag, from one region to a million.
+
+The kernel is faiss (MIT): on one thread 5 to 15 times as fast as scikit-learn's for the sizes that
+tags have (`tagwright bench clusters`). Its K-Means++ draws one candidate where scikit-learn draws
+several, so the best of three runs is taken. Centres are fitted on a sample, for a mean of 512
+points is known well enough; every region is then assigned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from pipeline.columns import Floats
+from pipeline.dataset import Ints
+
+RUNS, STEPS = 3, 20
+ENOUGH = 1e-4
+"""Relative gain of a step below which a run ends."""
+SAMPLED = 512
+"""Points per cluster that centres are fitted on."""
+
+
+def fit_centres(points: Floats, clusters: int, seed: int) -> Floats:
+    """Centres (K, D) of points (R, D), the same for any order of the rows.
+
+    Raises:
+        ValueError: fewer points than clusters, or a point that is no number.
+    """
+    if len(points) < clusters:
+        raise ValueError(f"{len(points)} regions cannot make {clusters} clusters")
+    if not np.isfinite(points).all():
+        raise ValueError("region features hold values that are no numbers; encode the images again")
+    ordered = _canonical(points)
+    if clusters == 1:
+        mean: Floats = ordered.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+        return mean
+    import faiss
+
+    settings = faiss.ClusteringParameters()
+    settings.niter, settings.nredo, settings.seed = STEPS, RUNS, seed
+    settings.early_stop_threshold = ENOUGH
+    settings.max_points_per_centroid, settings.min_points_per_centroid = SAMPLED, 1
+    settings.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
+    clustering = faiss.Clustering(points.shape[1], clusters, settings)
+    with _one_thread():
+        clustering.train(ordered, faiss.IndexFlatL2(points.shape[1]))
+    centres: Floats = faiss.vector_to_array(clustering.centroids).reshape(clusters, -1).copy()
+    return centres
+
+
+def nearest(points: Floats, centres: Floats) -> tuple[Ints, Floats]:
+    """The nearest centre (R,) of each point (R, D), and how far it is (R,)."""
+    import faiss
+
+    index = faiss.IndexFlatL2(points.shape[1])
+    index.add(np.ascontiguousarray(centres, np.float32))
+    with _one_thread():
+        squared, label = index.search(np.ascontiguousarray(points, np.float32), 1)
+    away: Floats = np.sqrt(np.maximum(squared[:, 0], 0))
+    return label[:, 0].astype(np.int64), away
+
+
+def _canonical(points: Floats) -> Floats:
+    """The rows in an order of their own: sorted by the first columns."""
+    return np.ascontiguousarray(points[np.lexsort(points.T[:8])], np.float32)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tags are shared among processes; the sums of one must not depend on how many there are."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
