@@ -62,9 +62,24 @@ def read_folder(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor
         raise CheckpointError(f"{path}: no readable checkpoint: {error}") from error
 
 
+def file_digest(path: Path) -> str:
+    """Of a file, or of all files in a folder by their names."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    sha = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            sha.update(file.relative_to(path).as_posix().encode())
+            _add(sha, file)
+    return sha.hexdigest()[:16]
+
+
 def _digest(folder: Path) -> str:
     sha = hashlib.sha256((folder / _CONTENT).read_bytes())
-    with (folder / _WEIGHTS).open("rb") as file:
+    _add(sha, folder / _WEIGHTS)
+    return sha.hexdigest()[:16]
+
+
+def _add(sha: hashlib._Hash, path: Path) -> None:
+    with path.open("rb") as file:
         while block := file.read(1 << 24):
             sha.update(block)
-    return sha.hexdigest()[:16]

@@ -46,5 +46,5 @@ def blobs_of(array: Halves) -> pa.Array:
 
 def array_of(blobs: pa.ChunkedArray, shape: tuple[int, ...]) -> Halves:
     """Binary values as a float16 array of (rows, *shape)."""
-    joined = b"".join(blobs.to_pylist())
+    joined = bytearray().join(blobs.to_pylist())  # writable, which torch wants
     return np.frombuffer(joined, dtype=np.float16).reshape(len(blobs), *shape)

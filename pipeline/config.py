@@ -82,6 +82,13 @@ class GroundConfig(Section):
     """Which detector finds regions."""
 
     detector: str = Field("attention", description="a name in model.detectors.DETECTORS")
+    weights: Path | None = Field(
+        None, description="of a Grounding-DINO: a folder (grounding-dino) or a .pth (groundingdino)"
+    )
+    threshold: float = Field(
+        0.3, gt=0, lt=1, description="least score of a Grounding-DINO's box for a tag"
+    )
+    batch: int = Field(4, ge=1, description="pictures that a Grounding-DINO sees at once")
 
 
 class CleanConfig(Section):

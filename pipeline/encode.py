@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from model.encoder import make_encoder
 from model.images import load_image
 from pipeline.columns import Halves, blobs_of, constant, table_of
 from pipeline.errors import SourceError
-from pipeline.readers import read_uri
+from pipeline.pictures import picture_bytes
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 _LOADED = 32  # decoded pictures in memory at a time
@@ -48,7 +47,7 @@ class Encode(Stage):
             pictures = []
             for row in images[start : start + _LOADED]:
                 try:
-                    pictures.append(load_image(_bytes_of(row)))
+                    pictures.append(load_image(picture_bytes(row["image_id"], row["uri"])))
                     kept.append(row["image_id"])
                 except (OSError, SourceError) as error:
                     rejects.append(_reject(row, str(error)))
@@ -58,13 +57,6 @@ class Encode(Stage):
         if maps:
             rows["features"] = _feature_rows(kept, np.concatenate(maps), self.encoder.digest)
         return Result(rows, {batch.unit: Counts(len(images), len(kept), 0, len(rejects))})
-
-
-def _bytes_of(row: Mapping[str, Any]) -> bytes:
-    data = read_uri(row["uri"])
-    if hashlib.sha256(data).hexdigest() != row["image_id"]:
-        raise SourceError(f"{row['uri']}: the file changed since it was ingested; ingest it again")
-    return data
 
 
 def _reject(row: Mapping[str, Any], detail: str) -> dict[str, Any]:

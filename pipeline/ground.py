@@ -6,18 +6,25 @@ the image's fold. A tag without a region is kept and reported as ungrounded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
-from model.detectors import make_detector
+from model.detectors import DetectorSettings, View, make_detector, weights_digest
+from model.errors import ModelError
+from model.images import load_image
 from model.regions import pool_regions, region_scores
 from pipeline.columns import Floats, blobs_of, constant, table_of
 from pipeline.dataset import Images, Ints, columns_by_row, images_of
+from pipeline.errors import SourceError
 from pipeline.fingerprint import digest
 from pipeline.models import FoldTagger, load_taggers
+from pipeline.pictures import picture_bytes
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 
@@ -29,6 +36,7 @@ class _Found:
     columns: Ints
     boxes: Floats
     scores: Floats
+    prompts: list[str | None]
 
 
 class Ground(Stage):
@@ -41,12 +49,13 @@ class Ground(Stage):
         "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",
         "labels", "label_surfaces",
     )  # fmt: skip
-    writes = ("regions", "region_features", "verdicts")
+    writes = ("regions", "region_features", "verdicts", "rejects")
     inputs: ClassVar = {
         "candidates": "SELECT DISTINCT image_id, tag_id FROM tag_evidence "
         "WHERE split = 'train' AND list_contains($units, shard_id) ORDER BY image_id, tag_id",
-        "features": "SELECT f.image_id, i.fold_key, i.width, i.height, f.positions, f.channels, "
-        "f.map FROM current_features f JOIN current_images i USING (image_id) "
+        "features": "SELECT f.image_id, i.fold_key, i.width, i.height, i.uri, i.name, "
+        "f.positions, f.channels, f.map "
+        "FROM current_features f JOIN current_images i USING (image_id) "
         "WHERE i.split = 'train' AND image_id IN (SELECT image_id FROM tag_evidence "
         "WHERE list_contains($units, shard_id)) ORDER BY f.image_id",
         "labels": "SELECT DISTINCT label_version FROM current_labels",
@@ -54,29 +63,35 @@ class Ground(Stage):
     sections = ("ground",)
 
     def identity(self) -> dict[str, Any]:
-        """Folds decide who judges whom."""
-        return {"folds": self.config.baseline.folds}
+        """Folds decide who judges whom; a detector's weights decide what it sees."""
+        weights = weights_digest(self.config.ground.weights)
+        return {"folds": self.config.baseline.folds, "weights": weights}
 
     def setup(self, context: Context) -> None:
         """Load the fold models and their detectors."""
         self.taggers = load_taggers(context, "fold")
-        name = self.config.ground.detector
-        self.detectors = {f: make_detector(name, t.tagger) for f, t in self.taggers.items()}
+        config = self.config.ground
+        settings = DetectorSettings(config.weights, config.threshold, config.batch)
+        self.detectors = {
+            fold: make_detector(config.detector, judge.tagger, judge.vocabulary.names, settings)
+            for fold, judge in self.taggers.items()
+        }
 
     def run(self, batch: Batch, context: Context) -> Result:
         """Regions of all candidates, and verdicts for those that have none."""
         images, candidates = images_of(batch["features"]), batch["candidates"]
         folds = images.folds(self.config.baseline.folds)
-        sizes = np.stack(
-            [batch["features"].column(side).to_numpy() for side in ("width", "height")], axis=1
-        )
+        sources = batch["features"].select(["uri", "name", "width", "height"]).to_pylist()
+        sizes = np.array([[row["width"], row["height"]] for row in sources], np.int64)
+        rejects: list[dict[str, Any]] = []
         regions, features = [table_of("regions", [])], [table_of("region_features", [])]
         for fold in sorted(set(folds.tolist()) & set(self.taggers)):
             rows = np.flatnonzero(folds == fold)
             part = Images(
                 [images.ids[r] for r in rows], images.fold_keys[rows], images.features[rows]
             )
-            found = self._detect(part, sizes[rows], fold, candidates)
+            views = _views(part, [sources[row] for row in rows], rejects)
+            found = self._detect(part, views, fold, candidates)
             if len(found.rows):
                 table, pooled = self._tables(part, sizes[rows], fold, found)
                 regions.append(table)
@@ -86,25 +101,28 @@ class Ground(Stage):
         grounded = table.select(["image_id", "tag_id"]).group_by(["image_id", "tag_id"])
         kept = grounded.aggregate([]).num_rows + ungrounded.num_rows
         rows_out = {
-            "regions": table, "region_features": pa.concat_tables(features), "verdicts": ungrounded
+            "regions": table, "region_features": pa.concat_tables(features),
+            "verdicts": ungrounded, "rejects": table_of("rejects", rejects),
         }  # fmt: skip
         return Result(rows_out, {batch.unit: Counts(candidates.num_rows, kept)})
 
-    def _detect(self, part: Images, sizes: Ints, fold: int, candidates: pa.Table) -> _Found:
+    def _detect(
+        self, part: Images, views: Sequence[View], fold: int, candidates: pa.Table
+    ) -> _Found:
         vocabulary = self.taggers[fold].vocabulary
         own = columns_by_row(
             part.rows_of(candidates.column("image_id")),
             vocabulary.columns_of(candidates.column("tag_id")),
             len(part.ids),
         )
-        shapes = [(int(w), int(h)) for w, h in sizes]
-        detections = self.detectors[fold].detect(part.features, own, shapes)
+        detections = self.detectors[fold].detect(views, own)
         flat = [(row, found) for row, of_image in enumerate(detections) for found in of_image]
         return _Found(
             np.array([row for row, _ in flat], np.int64),
             np.array([found.label for _, found in flat], np.int64),
             np.array([found.box for _, found in flat], np.float32).reshape(-1, 4),
             np.array([found.score for _, found in flat], np.float32),
+            [found.prompt for _, found in flat],
         )
 
     def _tables(
@@ -124,6 +142,7 @@ class Ground(Stage):
             "tag_id": tag_ids[found.columns],
             "score": found.scores,
             "detector": constant(self.config.ground.detector, count, pa.string()),
+            "prompt": pa.array(found.prompts, pa.string()),
             "fold": constant(fold, count, pa.int32()),
             "tag_score": scores[np.arange(count), found.columns],
             "other_tag_id": tag_ids[other],
@@ -139,6 +158,27 @@ class Ground(Stage):
         pooled = pool_regions(part.features, found.rows, relative)
         columns["feature"] = blobs_of(pooled.astype(np.float16))
         return table_of("regions", columns), table_of("region_features", columns)
+
+
+def _views(
+    part: Images, sources: Sequence[Mapping[str, Any]], rejects: list[dict[str, Any]]
+) -> list[View]:
+    """What detectors see of some images; a picture that cannot be read any more goes to rejects."""
+
+    def read(image_id: str, source: Mapping[str, Any]) -> Image.Image | None:
+        try:
+            return load_image(picture_bytes(image_id, source["uri"]))
+        except (OSError, ModelError, SourceError) as error:
+            rejects.append(
+                {"stage": "ground", "item": source["name"], "uri": source["uri"],
+                 "image_id": image_id, "reason": "image-vanished", "detail": str(error)}
+            )  # fmt: skip
+            return None
+
+    return [
+        View(features, (source["width"], source["height"]), partial(read, image_id, source))
+        for image_id, features, source in zip(part.ids, part.features, sources, strict=True)
+    ]
 
 
 def _strongest_other(scores: Floats, own: Ints, judge: FoldTagger) -> tuple[Ints, Floats]:

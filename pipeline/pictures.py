@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from PIL import Image
@@ -13,6 +14,19 @@ from pipeline.readers import read_uri
 
 AT_ONCE = 32
 """Decoded pictures in memory."""
+
+
+def picture_bytes(image_id: str, uri: str) -> bytes:
+    """The file of an image of the lake.
+
+    Raises:
+        SourceError: it is not the file any more that was ingested.
+        OSError: it cannot be read.
+    """
+    data = read_uri(uri)
+    if hashlib.sha256(data).hexdigest() != image_id:
+        raise SourceError(f"{uri}: the file changed since it was ingested; ingest it again")
+    return data
 
 
 def read_pictures(

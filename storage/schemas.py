@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 2
+CATALOG_VERSION = 3
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -239,6 +239,7 @@ _ALL = (
         **BOX,
         score=F32,  # the detector's
         detector=STR,
+        prompt=STR,  # what a detector that reads text was asked with
         fold=I32,
         tag_score=F32,  # the tagger's for this tag when it sees only the region
         other_tag_id=I32,  # the tag of the same kind the tagger sees most in the region

@@ -2,27 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.detectors.attention import AttentionDetector
-from model.detectors.base import Detection, Detector
+from model.detectors.base import Detection, Detector, View
 from model.errors import ModelError
+from model.folder import file_digest
 from model.tagger import Tagger
 
-DETECTORS: dict[str, Callable[[Tagger], Detector]] = {
-    "attention": AttentionDetector,
+if TYPE_CHECKING:
+    from model.detectors.grounding import Network
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """`weights` is a file or folder, `threshold` the least score, `batch` the pictures at once."""
+
+    weights: Path | None
+    threshold: float
+    batch: int
+
+
+def _attention(tagger: Tagger, names: Sequence[str], settings: DetectorSettings) -> Detector:
+    return AttentionDetector(tagger)
+
+
+def _grounding_dino(tagger: Tagger, names: Sequence[str], settings: DetectorSettings) -> Detector:
+    from model.detectors.grounding import GroundingDetector
+
+    network = _open_dino(_weights("grounding-dino", settings))
+    return GroundingDetector(network, names, settings.threshold, settings.batch)
+
+
+def _groundingdino(tagger: Tagger, names: Sequence[str], settings: DetectorSettings) -> Detector:
+    from model.detectors.grounding import GroundingDetector
+
+    network = _open_package(_weights("groundingdino", settings))
+    return GroundingDetector(network, names, settings.threshold, settings.batch)
+
+
+DETECTORS: dict[str, Callable[[Tagger, Sequence[str], DetectorSettings], Detector]] = {
+    "attention": _attention,
+    "grounding-dino": _grounding_dino,
+    "groundingdino": _groundingdino,
 }
 
 
-def make_detector(name: str, tagger: Tagger) -> Detector:
-    """The detector of that name.
+def make_detector(
+    name: str, tagger: Tagger, names: Sequence[str], settings: DetectorSettings
+) -> Detector:
+    """The detector of that name for labels `names` (L,), those of the tagger.
 
     Raises:
-        ModelError: there is none; the message lists the choices.
+        ModelError: there is none, or its weights cannot be read; the message says what to do.
     """
     if name not in DETECTORS:
         raise ModelError(f"unknown detector {name!r}; choose from: {', '.join(sorted(DETECTORS))}")
-    return DETECTORS[name](tagger)
+    return DETECTORS[name](tagger, names, settings)
 
 
-__all__ = ["DETECTORS", "Detection", "Detector", "make_detector"]
+def weights_digest(weights: Path | None) -> str | None:
+    """Of a detector's weights, file by file; None without any.
+
+    Raises:
+        ModelError: there is nothing at that path.
+    """
+    if weights is None:
+        return None
+    if not weights.exists():
+        raise ModelError(f"ground.weights {weights}: there is nothing; name a file or folder")
+    return file_digest(weights)
+
+
+def _weights(name: str, settings: DetectorSettings) -> Path:
+    if settings.weights is None:
+        raise ModelError(f"detector {name!r} needs weights; name them by --set ground.weights=PATH")
+    return settings.weights
+
+
+# Loaded once per worker, whatever the number of folds.
+@lru_cache(maxsize=1)
+def _open_dino(path: Path) -> Network:
+    from model.detectors.grounding_dino import GroundingDino
+
+    return GroundingDino.open(path)
+
+
+@lru_cache(maxsize=1)
+def _open_package(path: Path) -> Network:
+    from model.detectors.groundingdino import GroundingDinoPackage
+
+    return GroundingDinoPackage.open(path)
+
+
+__all__ = ["DETECTORS", "Detection", "Detector", "DetectorSettings", "View", "make_detector",
+           "weights_digest"]  # fmt: skip

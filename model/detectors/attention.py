@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.boxes import boxes_of, evidence
-from model.detectors.base import Detection
+from model.detectors.base import Detection, View
 from model.regions import region_scores
-from model.tagger import Halves, Tagger
+from model.tagger import Tagger
 from model.windows import floats
 
 MAX_BOXES = 2
@@ -25,14 +25,12 @@ class AttentionDetector:
         self.tagger = tagger.eval()
 
     def detect(
-        self,
-        features: Halves,
-        candidates: Sequence[Sequence[int]],
-        sizes: Sequence[tuple[int, int]],
+        self, views: Sequence[View], candidates: Sequence[Sequence[int]]
     ) -> list[list[Detection]]:
         """At most two boxes per candidate; see `Detector.detect`."""
         found = []
-        for positions, labels, (width, height) in zip(features, candidates, sizes, strict=True):
+        for view, labels in zip(views, candidates, strict=True):
+            positions, (width, height) = view.features, view.size
             columns = np.array(labels, np.int64)
             maps = evidence(self.tagger, floats(positions).numpy(), columns)
             boxes = [boxes_of(heat, MAX_BOXES) for heat in maps]

@@ -1,0 +1,47 @@
+"""Grounding-DINO of transformers: a folder with its config and weights, never downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GroundingDinoForObjectDetection
+
+from model.errors import ModelError
+
+
+class GroundingDino:
+    """The network behind `Network`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network.eval()
+
+    @classmethod
+    def open(cls, folder: Path) -> GroundingDino:
+        """From a folder as `save_pretrained` writes it, such as grounding-dino-tiny.
+
+        Raises:
+            ModelError: it is none.
+        """
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                f"{folder}: no folder of Grounding-DINO (config.json, model.safetensors); "
+                "download one and name it by --set ground.weights=FOLDER"
+            )
+        try:
+            return cls(
+                GroundingDinoForObjectDetection.from_pretrained(folder, local_files_only=True)
+            )
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder}: {' '.join(str(error).split())}") from error
+
+    def __call__(self, pixels: Tensor, text: Any) -> tuple[Tensor, Tensor]:
+        """See `Network`."""
+        found = self.network(
+            pixel_values=pixels,
+            pixel_mask=torch.ones(pixels.shape[0], *pixels.shape[2:], dtype=torch.long),
+            **text,
+        )
+        return found.logits, found.pred_boxes

@@ -1,0 +1,69 @@
+"""Prompts: an image's own tags as one text, and where each tag stands in it.
+
+Text is lower-case, tags end with a full stop (FACTS 6). A prompt holds at most 256 word pieces, the
+special ones included; more tags make more prompts, and none is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from model.captioner import tokenizer as pieces_of_bert
+from model.errors import ModelError
+
+MOST_PIECES = 256
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text, the word pieces of each label in it (from, to), and how many there are in all."""
+
+    text: str
+    spans: Mapping[int, tuple[int, int]]
+    pieces: int
+
+
+def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
+    """Prompts that hold each label once, sorted by name, so that their order changes nothing.
+
+    `labels` are places in `names`; [CLS] is piece 0 and every name is followed by a full stop.
+
+    Raises:
+        ModelError: a name alone has more pieces than a prompt may hold, or none.
+    """
+    prompts: list[Prompt] = []
+    words: list[str] = []
+    spans: dict[int, tuple[int, int]] = {}
+    used = 2  # [CLS] and [SEP]
+    for label in sorted(set(labels), key=lambda place: (names[place], place)):
+        name = _clean(names[label])
+        length = _length(name)
+        if not length or length + 3 > MOST_PIECES:
+            raise ModelError(f"tag {names[label]!r}: {length} word pieces, a prompt holds 1 to 253")
+        if used + length + 1 > MOST_PIECES:
+            prompts.append(Prompt(" ".join(words), spans, used))
+            words, spans, used = [], {}, 2
+        words.append(f"{name}.")
+        spans[label] = (used - 1, used - 1 + length)
+        used += length + 1
+    if words:
+        prompts.append(Prompt(" ".join(words), spans, used))
+    return prompts
+
+
+def tokenize(texts: Sequence[str]) -> Any:
+    """Word pieces of bert-base-uncased, padded to the longest text: input_ids, masks (B, T)."""
+    return pieces_of_bert()(list(texts), padding="longest", return_tensors="pt")
+
+
+def _clean(name: str) -> str:
+    # A full stop or question mark inside a name would end the tag there.
+    return " ".join(name.lower().replace(".", " ").replace("?", " ").split())
+
+
+@lru_cache(maxsize=100_000)
+def _length(name: str) -> int:
+    return len(pieces_of_bert().tokenize(name))
