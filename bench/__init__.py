@@ -20,6 +20,7 @@ Some take `settings`, a mapping, as well.
 
 BENCHMARKS = {
     "clusters": "bench.clusters",
+    "detectors": "bench.detectors",
     "generation": "bench.generation",
     "kill": "bench.kill",
     "labels": "bench.labels",
