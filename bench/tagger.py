@@ -60,7 +60,10 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Split:
-    """Features (N, P, C) and tags (N, L) of both sides; queries (L, T); groups (N,) to train."""
+    """Features (N, P, C) and tags (N, L) of both sides; queries (L, T) and kinds (L,) of tags.
+
+    `groups` (N,) are the same for near-duplicates on the training side.
+    """
 
     features: Halves
     targets: Floats
@@ -68,6 +71,7 @@ class Split:
     test_features: Halves
     truth: Floats
     queries: Floats
+    kinds: tuple[str, ...]
 
     @property
     def judged(self) -> Flags:
@@ -121,10 +125,11 @@ def planted(seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Split, Config]]
             targets = multi_hot(train, vocabulary, lake.query(CAPTION_TAGS))
             truth = multi_hot(test, vocabulary, lake.query(TRUTH))
         keep = learnable(targets, config.baseline.min_images)
-        queries = TextEncoder().label_queries(vocabulary.subset(keep).names)
+        learned = vocabulary.subset(keep)
+        queries = TextEncoder().label_queries(learned.names)
         split = Split(
             train.features, targets[:, keep], train.fold_keys, test.features, truth[:, keep],
-            queries,
+            queries, learned.kinds,
         )  # fmt: skip
         yield split, config
 
@@ -151,6 +156,7 @@ def photos(data: Path, seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Spli
         split = Split(
             images.features[~test], tags[~test][:, keep], images.fold_keys[~test],
             images.features[test], tags[test][:, keep], queries[keep],
+            vocabulary.subset(keep).kinds,
         )  # fmt: skip
         yield split, config
 
@@ -194,6 +200,7 @@ def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats,
     """Test probabilities of the tags `seen` in training (N, S), and of the others (N, L - S)."""
     tagger = train_tagger(
         split.features, split.targets[:, seen], split.queries[seen], config.baseline.tagger,
+        kinds=[kind for kind, kept in zip(split.kinds, seen, strict=True) if kept],
         groups=split.groups, seed=seed, threads=1,
     )  # fmt: skip
     opened = tagger.score_open(split.test_features, split.queries[~seen])
