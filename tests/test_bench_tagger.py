@@ -25,7 +25,7 @@ def planted(images: int, labels: int, seed: int) -> tuple[Split, Config]:
     half = features.astype(np.float16)
     split = Split(
         half[:images], targets[:images], np.arange(images), half[images:], targets[images:],
-        queries.astype(np.float32),
+        queries.astype(np.float32), ("object",) * labels,
     )  # fmt: skip
     small = TrainConfig(hidden=16, heads=2, readout_epochs=8, readout_lr=5e-3, epochs=1)
     config = load_config(None, [])
