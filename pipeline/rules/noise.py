@@ -19,7 +19,7 @@ PRIOR_IMAGES = 200
 """How many images the prior counts for: with fewer, a tag's noise is mostly its hard images."""
 MAX_SHARE = 0.5
 """A tag of which more is wrong than right cannot be told from its noise."""
-ROUNDS = 30
+ROUNDS, SETTLED = 30, 1e-5
 
 
 def support(scores: Floats, absent: Floats) -> Floats:
@@ -38,8 +38,11 @@ def wrong_posterior(evidence: Floats) -> tuple[Floats, float]:
 
     `evidence` (M,) are log-odds that a tag is right, before any share of wrong tags.
     """
-    share = PRIOR_SHARE
+    share, before = PRIOR_SHARE, 0.0
     for _ in range(ROUNDS):
+        if abs(share - before) < SETTLED:
+            break
+        before = share
         wrong = 1 / (1 + np.exp(evidence.astype(np.float64) - np.log(share / (1 - share))))
         share = float((wrong.sum() + PRIOR_SHARE * PRIOR_IMAGES) / (len(wrong) + PRIOR_IMAGES))
         share = min(share, MAX_SHARE)

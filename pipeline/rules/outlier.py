@@ -33,14 +33,19 @@ def distances(features: Floats, seed: int) -> Floats:
 
     `features` is (R, D). The result does not depend on the order of the rows.
     """
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
+    lengths = np.sqrt(np.einsum("rd,rd->r", features, features))
+    unit = features / np.maximum(lengths, 1e-9)[:, None]
     centres = fit_centres(unit, clusters_for(len(unit)), seed)
-    members = np.bincount(nearest(unit, centres)[0], minlength=len(centres))
+    look, away = nearest(unit, centres)
+    members = np.bincount(look, minlength=len(centres))
     # Wrong regions that resemble each other make a small cluster; it must not vouch for itself.
-    looks = centres[members >= min(LEAST_SHARE * len(unit), members.max())]
-    look, away = nearest(unit, looks)
-    medians = [np.median(away[look == place]) if (look == place).any() else 1 for place in
-               range(len(looks))]  # fmt: skip
+    vouching = members >= min(LEAST_SHARE * len(unit), members.max())
+    if not vouching.all():
+        look, away = nearest(unit, centres[vouching])
+    medians = [
+        np.median(away[look == place]) if (look == place).any() else 1
+        for place in range(int(vouching.sum()))
+    ]
     result: Floats = (away / np.maximum(medians, 1e-9)[look]).astype(np.float32)
     return result
 
