@@ -14,12 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from transformers import (
-    BertConfig,
-    BertModel,
-    GroundingDinoConfig,
-    GroundingDinoForObjectDetection,
-)
+from transformers import BertConfig, BertModel
 
 from model.detectors.base import Detection, View
 from model.detectors.grounding import GroundingDetector, prepare, to_pixels
@@ -27,6 +22,7 @@ from model.detectors.grounding_dino import GroundingDino
 from model.detectors.groundingdino import Bert, GroundingDinoPackage, build, settings_of
 from model.detectors.prompts import MOST_PIECES, pack, tokenize
 from model.errors import ModelError
+from tests.model.dino import tiny_dino
 
 NAMES = ("cat", "cattle", "dog", "red car", "Who? Me.", *(f"thing {n}" for n in range(200)))
 SIDES = (64, 128)
@@ -35,19 +31,7 @@ SIDES = (64, 128)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny weights as transformers keeps them."""
-    torch.manual_seed(0)
-    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = GroundingDinoConfig(
-        d_model=64, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_queries=20,
-        text_config={"model_type": "bert", "intermediate_size": 32, **small},
-        backbone_config={"model_type": "swin", "embed_dim": 16, "depths": [1, 1, 1, 1],
-                         "num_heads": [1, 2, 2, 2], "window_size": 4,
-                         "out_features": ["stage2", "stage3", "stage4"]},
-    )  # fmt: skip
-    path = tmp_path_factory.mktemp("dino")
-    GroundingDinoForObjectDetection(config).save_pretrained(path)
-    return path
+    return tiny_dino(tmp_path_factory.mktemp("dino"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,85 @@
+"""Grounding with a detector that reads pictures: prompts are kept, nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.errors import ModelError
+from pipeline.config import load_config
+from pipeline.demo import demo_config
+from pipeline.reporting import Quiet
+from pipeline.runner import Runner
+from storage.lake import Lake
+from tests.model.dino import tiny_dino
+
+SETTINGS = ["ground.detector=grounding-dino", "ground.threshold=0.001", "ground.batch=8"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Grounding-DINO with random weights."""
+    return tiny_dino(tmp_path_factory.mktemp("weights"))
+
+
+def runner(demo: Path, settings: list[str]) -> Runner:
+    given = load_config(None, settings).ground
+    config = demo_config(24, 0).model_copy(update={"ground": given})
+    return Runner(demo / "lake", config, reporter=Quiet())
+
+
+@pytest.mark.slow
+def test_grounding_dino_grounds_a_lake(demo_copy: Path, weights: Path) -> None:
+    with Lake.open(demo_copy / "lake") as lake:
+        before = lake.scalar("SELECT count(*) FROM current_regions")
+        gone = lake.query(
+            "SELECT any_value(uri) AS uri, image_id FROM current_images "
+            "JOIN tag_evidence USING (image_id) WHERE tag_evidence.split = 'train' "
+            "GROUP BY image_id ORDER BY image_id LIMIT 1"
+        ).to_pylist()[0]
+    picture = Path(gone["uri"].removeprefix("file://"))
+    kept = picture.read_bytes()
+    picture.unlink()
+    try:
+        runner(demo_copy, [*SETTINGS, f"ground.weights={weights}"]).run(
+            first="ground", until="publish"
+        )
+    finally:
+        picture.write_bytes(kept)
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        rows = lake.query(
+            "SELECT DISTINCT detector, prompt IS NULL AS without FROM current_regions"
+        )
+        assert rows.to_pylist() == [{"detector": "grounding-dino", "without": False}]
+        assert before
+        outside = lake.scalar(
+            "SELECT count(*) FROM current_regions r JOIN current_images i USING (image_id) "
+            "WHERE x1 < 0 OR y1 < 0 OR x2 > i.width + 0.01 OR y2 > i.height + 0.01 OR x2 < x1"
+        )
+        assert outside == 0
+        named = lake.scalar(
+            "SELECT count(*) FROM current_regions r JOIN current_labels l USING (tag_id) "
+            "WHERE NOT contains(r.prompt, l.name || '.')"
+        )
+        assert named == 0
+        assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
+        rejected = lake.query("SELECT image_id FROM current_rejects WHERE stage = 'ground'")
+        assert set(rejected.column(0).to_pylist()) == {gone["image_id"]}
+        ungrounded = lake.scalar(
+            "SELECT count(*) FROM current_verdicts WHERE rule = 'ungrounded' AND image_id = $image",
+            {"image": gone["image_id"]},
+        )
+        own = lake.scalar(
+            "SELECT count(DISTINCT tag_id) FROM tag_evidence WHERE image_id = $image",
+            {"image": gone["image_id"]},
+        )
+        assert ungrounded == own > 0
+
+
+def test_missing_weights_stop_before_any_work(demo_copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="needs weights"):
+        runner(demo_copy, ["ground.detector=groundingdino"]).run(first="ground", until="ground")
+    lost = [*SETTINGS, f"ground.weights={tmp_path / 'lost'}"]
+    with pytest.raises(ModelError, match=r"lost: there is nothing"):
+        runner(demo_copy, lost).run(first="ground", until="ground")
