@@ -105,7 +105,7 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
     verdicts = 0
     for low, high in tags:
         size = high - low
-        names = [str(row) for row in range(low, high)]
+        names = [""] * size
         chance = rng.random(size).astype(np.float32)
         evidence = TagEvidence(
             "tag", "object", names, np.ones(size, np.bool_), chance,

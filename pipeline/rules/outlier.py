@@ -65,13 +65,13 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opini
     if config.cut == "adaptive":
         # A right tag may look unusual: it goes only where its image is doubtful, too.
         drop &= (wrong > DOUBTFUL) & (nearest > FAR)
+    words = f"limit {limit:.2f}"
     return [
         Opinion(
-            "drop" if dropped else "keep",
-            float(distance),
-            limit,
-            f"{distance:.2f} spreads from its cluster's centre, limit {limit:.2f}",
-            int(region),
+            "drop" if dropped else "keep", distance, limit,
+            f"{distance:.2f} spreads from its cluster's centre, {words}", region,
         )
-        for dropped, distance, region in zip(drop, nearest, regions, strict=True)
-    ]
+        for dropped, distance, region in zip(
+            drop.tolist(), nearest.tolist(), regions.tolist(), strict=True
+        )
+    ]  # fmt: skip
