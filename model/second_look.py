@@ -9,6 +9,8 @@ regions teach the tagger as well.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -84,7 +86,10 @@ class SecondLook(nn.Module):
             if len(shown) < FEWEST:
                 continue
             fitted = LogisticRegression(C=STRENGTH, max_iter=STEPS, tol=TOLERANCE)
-            fitted.fit(inputs[rows], labels[rows], weights[rows])
+            with warnings.catch_warnings():
+                # Few images show many labels; scikit-learn then asks whether they are numbers.
+                warnings.filterwarnings("ignore", message="The number of unique classes")
+                fitted.fit(inputs[rows], labels[rows], weights[rows])
             weight, bias = _rows(fitted.coef_, fitted.intercept_)
             self.linear.weight[shown] = weight / spread
             self.linear.bias[shown] = bias - (weight / spread) @ mean
