@@ -8,15 +8,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pipeline.config import apply_setting
 from pipeline.errors import PlanError
-
-Benchmark = Callable[..., dict[str, Any]]
-"""(data folder, seeds, output folder) -> {"tables": {title: rows}, "notes": lines, ...}
-
-Some take `settings`, a mapping, as well.
-"""
 
 BENCHMARKS = {
     "clusters": "bench.clusters",
@@ -31,19 +24,11 @@ BENCHMARKS = {
     "stream": "bench.stream",
     "tagger": "bench.tagger",
 }
-"""Name -> module with a function `run`; imported only when asked for."""
+"""Name -> module with a function `run`; imported only when asked for.
 
-
-def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of that name.
-
-    Raises:
-        PlanError: there is none; the message lists the choices.
-    """
-    if name not in BENCHMARKS:
-        raise PlanError(f"unknown benchmark {name!r}; choose from: {', '.join(sorted(BENCHMARKS))}")
-    benchmark: Benchmark = import_module(BENCHMARKS[name]).run
-    return benchmark
+(data folder, seeds, output folder) -> {"tables": {title: rows}, "notes": lines, ...}; some take
+`settings`, a mapping, as well.
+"""
 
 
 def run_benchmark(
@@ -52,15 +37,22 @@ def run_benchmark(
     """Run the benchmark of that name; `settings` are `key=value`.
 
     Raises:
-        PlanError: there is none, it takes no settings, or one is not written so.
+        PlanError: there is none, or it takes no settings.
+        ConfigError: a setting is not written so.
     """
-    benchmark = find_benchmark(name)
+    benchmark = _find(name)
     if not settings:
         return benchmark(data, seeds, out)
     if "settings" not in signature(benchmark).parameters:
         raise PlanError(f"--set {settings[0]}: the benchmark {name!r} takes no settings")
-    pairs = [setting.partition("=") for setting in settings]
-    for key, equals, _ in pairs:
-        if not equals:
-            raise PlanError(f"--set {key}: write it as key=value")
-    return benchmark(data, seeds, out, settings={k: yaml.safe_load(v) for k, _, v in pairs})
+    values: dict[str, Any] = {}
+    for setting in settings:
+        apply_setting(values, setting)
+    return benchmark(data, seeds, out, settings=values)
+
+
+def _find(name: str) -> Callable[..., dict[str, Any]]:
+    if name not in BENCHMARKS:
+        raise PlanError(f"unknown benchmark {name!r}; choose from: {', '.join(sorted(BENCHMARKS))}")
+    benchmark: Callable[..., dict[str, Any]] = import_module(BENCHMARKS[name]).run
+    return benchmark

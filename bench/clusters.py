@@ -25,6 +25,7 @@ from pipeline.clustering import fit_centres, nearest
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.dataset import Ints
+from pipeline.errors import PlanError
 from pipeline.rules.base import TagEvidence
 from pipeline.rules.outlier import clusters_for, outlier
 
@@ -38,7 +39,12 @@ def run(
     data: Path | None, seeds: tuple[int, ...], out: Path, settings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Both ways on the same regions; `--set regions=N` for a shorter look."""
-    count = int((settings or {}).get("regions", REGIONS))
+    given = {"regions": REGIONS, **(settings or {})}
+    if len(given) > 1:
+        raise PlanError(f"--set: clusters takes regions=N alone, not {', '.join(given)}")
+    count = int(given["regions"])
+    if count < TAGS:
+        raise PlanError(f"--set regions={count}: at least one a tag, {TAGS}")
     rows = [_one(out, count, seed) for seed in seeds]
     return {"tables": {f"{count:,} regions, {TAGS:,} tags": rows}, "notes": []}
 

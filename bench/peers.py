@@ -2,12 +2,14 @@
 
 `paper` is our own rule with RAM's fixed cut. The plain loop is what the paper's words come to:
 K-Means++ per tag, the farthest tenth goes. cleanlab (Apache-2.0, the `bench` extra) judges by
-held-out scores of the whole images, as our engine does. No cleaning at all is the last.
+held-out scores of the whole images, as our engine does; it is left out where it is not installed.
+No cleaning at all is the last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -15,7 +17,6 @@ from pipeline.calibrate import HELD_OUT_SCORES, dense_scores
 from pipeline.clean import Clean, tags_of
 from pipeline.config import Config
 from pipeline.dataset import CAPTION_TAGS, LABELS, multi_hot
-from pipeline.errors import PlanError
 from pipeline.rules import find_rule
 from pipeline.rules.base import TagEvidence
 from pipeline.stage import Batch
@@ -45,7 +46,9 @@ def peers(lake: Lake, config: Config) -> dict[str, Pairs]:
         for name, rule in rules.items():
             dropped = np.flatnonzero(rule(evidence))
             found[name] |= {(evidence.image_ids[row], tag_id) for row in dropped}
-    return found | {"cleanlab": _cleanlab(lake), "no cleaning": set()}
+    if find_spec("cleanlab"):
+        found["cleanlab"] = _cleanlab(lake)
+    return found | {"no cleaning": set()}
 
 
 def _farthest(tag: TagEvidence, seed: int) -> np.ndarray:
@@ -64,10 +67,8 @@ def _farthest(tag: TagEvidence, seed: int) -> np.ndarray:
 
 
 def _cleanlab(lake: Lake) -> Pairs:
-    try:
-        from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
-    except ImportError:
-        raise PlanError("cleanlab: not installed; say pip install 'tagwright[bench]'") from None
+    from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
+
     images, vocabulary, scores = dense_scores(lake.query(HELD_OUT_SCORES), lake.query(LABELS))
     given = multi_hot(images, vocabulary, lake.query(CAPTION_TAGS))
     labels = [np.flatnonzero(row).tolist() for row in given]

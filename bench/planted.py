@@ -94,6 +94,8 @@ def run(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seconds = median(one["seconds"] for one in found.values())
     notes = [f"median time {seconds:.0f} s a seed; peak memory {peak:.2f} GiB"]
+    if "cleanlab" not in next(iter(found.values()))["peers"]:
+        notes.append("cleanlab is not installed and was left out: pip install -e .[bench]")
     medians = {
         part: {key: values["median"] for key, values in of_part.items()}
         for part, of_part in together.items()

@@ -39,7 +39,7 @@ class EfficientNetLite0:
     """EfficientNet-Lite0 with ImageNet weights: 448 px in, 14 x 14 positions of 1,280 out.
 
     Twice the size that it was trained with: things in crowded pictures are small, and a box can be
-    no finer than a position (docs/benchmarks.md, "What limits cleaning").
+    no finer than a position (docs/benchmarks.md, "What limited cleaning").
     """
 
     name = "efficientnet-lite0"
@@ -56,8 +56,8 @@ class EfficientNetLite0:
         return _digest(self._weights, self.preprocessing)
 
     @cached_property
-    def _network(self) -> torch.nn.Module:
-        network: torch.nn.Module = EfficientNet.from_name(self.name)
+    def _network(self) -> EfficientNet:
+        network = EfficientNet.from_name(self.name)
         network.load_state_dict(torch.load(self._weights, weights_only=True))
         return _fused(network.eval()).to(memory_format=torch.channels_last)
 
@@ -78,14 +78,14 @@ class EfficientNetLite0:
         maps = np.empty((len(pictures), self.grid**2, self.dim), np.float16)
         for row, picture in enumerate(pictures):
             pixels = self.prepare(picture)[None].contiguous(memory_format=torch.channels_last)
-            features = self._network.extract_features(pixels)  # type: ignore[operator]
+            features = self._network.extract_features(pixels)
             maps[row] = features[0].flatten(1).T.half().numpy()
         return maps
 
 
-def _fused(network: torch.nn.Module) -> torch.nn.Module:
+def _fused(network: EfficientNet) -> EfficientNet:
     """Each convolution takes in the normalisation after it: the same sums, a fifth faster."""
-    for part in [network, *network._blocks]:  # type: ignore[misc]
+    for part in [network, *network._blocks]:
         pairs = _HEAD if part is network else _BLOCK
         for convolution, norm in pairs:
             if hasattr(part, convolution):

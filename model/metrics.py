@@ -126,10 +126,14 @@ def _f1(precision: float, recall: float) -> float:
 
 PRIOR = 10.0
 """Pseudo-observations with which a class's own precision is drawn towards that of all."""
-
-
 FEWEST_POSITIVES = 3
 """A class with fewer is not generated: one lucky score is no evidence."""
+
+
+def log_odds(scores: Floats) -> Floats:
+    """Of probabilities, within six decimals of 0 and 1."""
+    result: Floats = special.logit(np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6))
+    return result.astype(np.float32)
 
 
 def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floats:
@@ -138,10 +142,10 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     The probability that a score means a positive is learned over all classes together (isotonic
     regression), for a class alone has too few positives to find its own cut without luck. For that
     scores are compared in standard deviations of the class's negatives: a frequent tag scores high
-    everywhere, a rare one nowhere. A class
-    whose well-scored images are right less often than that predicts is corrected by the factor
-    (right + PRIOR) / (expected + PRIOR), and vice versa. Classes that never reach `wanted` get a
-    threshold above 1: they are not generated. `scores` and `targets` are (N, L).
+    everywhere, a rare one nowhere. A class whose well-scored images are right less often than that
+    predicts is corrected by the factor (right + PRIOR) / (expected + PRIOR), and vice versa.
+    Classes that never reach `wanted`, or have fewer than 3 positives, get a threshold above 1: they
+    are not generated. `scores` and `targets` are (N, L).
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -163,7 +167,7 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
 
 def _standardised(scores: Floats, targets: Floats) -> Floats:
     """Log-odds (N, L) in standard deviations of each class's negatives."""
-    odds = special.logit(np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6))
+    odds = log_odds(scores).astype(np.float64)
     absent = 1.0 - targets
     count = np.maximum(absent.sum(axis=0), 1)
     mean = (odds * absent).sum(axis=0) / count

@@ -36,7 +36,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
 MOST_REGIONS = 50_000
 """That the second look learns from; more are sampled."""
 FEWEST_HELD = 16
-"""With fewer images held out there is no choice to be made: positions only."""
+"""With fewer images held out there is no choice to be made: the read-out over windows alone."""
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,11 @@ def region_scores(tagger: Tagger, features: Halves, image: Ints, boxes: Floats) 
     """
     tagger.eval()
     pooled = torch.from_numpy(pool_regions(features, image, boxes))
-    scores = [
-        torch.sigmoid(torch.where(tagger.second.looked, tagger.look(part), tagger(part[:, None])))
-        for part in torch.split(pooled, _BATCH)
-    ]
+    looked = tagger.second.looked
+    scores = []
+    for part in torch.split(pooled, _BATCH):
+        odds = tagger.look(part)
+        if not looked.all():
+            odds = torch.where(looked, odds, tagger(part[:, None]))
+        scores.append(torch.sigmoid(odds))
     return torch.cat(scores).numpy() if scores else np.zeros((0, tagger.labels), np.float32)

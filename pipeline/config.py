@@ -144,7 +144,7 @@ def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> Confi
     """
     values = _read(path) if path else {}
     for setting in settings:
-        _apply(values, setting)
+        apply_setting(values, setting)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -162,7 +162,7 @@ def load_preset(name: str, settings: Sequence[str] = ()) -> FitConfig:
         raise ConfigError(f"preset {name!r}: unknown; choose from: {', '.join(PRESETS)}{more}")
     values = PRESETS[name].model_dump()
     for setting in settings:
-        _apply(values, setting)
+        apply_setting(values, setting)
     try:
         return FitConfig.model_validate(values)
     except ValidationError as error:
@@ -182,7 +182,12 @@ def _read(path: Path) -> dict[str, Any]:
     return values or {}
 
 
-def _apply(values: dict[str, Any], setting: str) -> None:
+def apply_setting(values: dict[str, Any], setting: str) -> None:
+    """Put `stage.key=value`, the value read as YAML, into nested `values`.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
     key, separator, text = setting.partition("=")
     if not separator or not key.strip():
         raise ConfigError(f"--set {setting}: write it as stage.key=value")

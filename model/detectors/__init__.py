@@ -75,6 +75,14 @@ def weights_digest(weights: Path | None) -> str | None:
         return None
     if not weights.exists():
         raise ModelError(f"ground.weights {weights}: there is nothing; name a file or folder")
+    files = weights.rglob("*") if weights.is_dir() else [weights]
+    states = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+    return _digest_of(weights, states)
+
+
+# Fingerprints are asked for often, and weights are hundreds of megabytes.
+@lru_cache(maxsize=4)
+def _digest_of(weights: Path, states: tuple[tuple[str, int, int], ...]) -> str:
     return file_digest(weights)
 
 

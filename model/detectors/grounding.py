@@ -10,7 +10,7 @@ nor its order changes a box.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -19,7 +19,7 @@ from torchvision.ops import nms
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from model.detectors.base import Detection, View
-from model.detectors.prompts import Prompt, pack, tokenize
+from model.detectors.prompts import Prompt, pack
 from model.encoder import MEAN, STD
 
 SHORTER, LONGER = 800, 1333
@@ -37,10 +37,10 @@ DECIMALS = 4
 class Network(Protocol):
     """A Grounding-DINO network."""
 
-    def __call__(self, pixels: Tensor, text: Any) -> tuple[Tensor, Tensor]:
+    def __call__(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (B, Q, T) and boxes (B, Q, 4), centre and size relative to the picture.
 
-        `pixels` is (B, 3, H, W), normalised; `text` is what `tokenize` gives.
+        `pixels` is (B, 3, H, W), normalised; `texts` are B prompts.
         """
 
 
@@ -86,7 +86,7 @@ class GroundingDetector:
         found: list[list[Detection]],
     ) -> None:  # fmt: skip
         pixels = torch.stack([pixels for _, pixels, _ in group])
-        logits, boxes = self.network(pixels, tokenize([prompt.text for _, _, prompt in group]))
+        logits, boxes = self.network(pixels, [prompt.text for _, _, prompt in group])
         for (row, _, prompt), of_image, where in zip(group, logits, boxes, strict=True):
             corners = to_pixels(where, views[row].size)
             for label, (first, last) in prompt.spans.items():

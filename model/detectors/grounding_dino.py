@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import GroundingDinoForObjectDetection
 
+from model.detectors.prompts import tokenize
 from model.errors import ModelError
 
 
@@ -37,11 +38,11 @@ class GroundingDino:
         except (OSError, ValueError) as error:
             raise ModelError(f"{folder}: {' '.join(str(error).split())}") from error
 
-    def __call__(self, pixels: Tensor, text: Any) -> tuple[Tensor, Tensor]:
+    def __call__(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `Network`."""
         found = self.network(
             pixel_values=pixels,
             pixel_mask=torch.ones(pixels.shape[0], *pixels.shape[2:], dtype=torch.long),
-            **text,
+            **tokenize(texts),
         )
         return found.logits, found.pred_boxes

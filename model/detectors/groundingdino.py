@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -91,30 +91,22 @@ class GroundingDinoPackage:
             )
         return cls(network)
 
-    def __call__(self, pixels: Tensor, text: Any) -> tuple[Tensor, Tensor]:
+    def __call__(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `Network`."""
-        self.network.tokenizer = _Asked(text)  # type: ignore[assignment]
-        found = self.network(pixels, captions=[""] * len(pixels))
+        found = self.network(pixels, captions=list(texts))
         return found["pred_logits"], found["pred_boxes"]
 
 
-class _Asked:
-    """Stands where the network has its tokenizer: the text is in word pieces already."""
-
-    def __init__(self, text: Any) -> None:
-        self.text = text
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        return self.text
+def published_settings(name: str) -> SimpleNamespace:
+    """A config of the package, such as GroundingDINO_SwinT_OGC."""
+    config = vars(import_module(f"groundingdino.config.{name}"))
+    return SimpleNamespace(**{key: config[key] for key in config if not key.startswith("_")})
 
 
 def settings_of(weights: Mapping[str, Tensor]) -> tuple[SimpleNamespace, BertConfig]:
     """What a checkpoint was built with: the package's config and BERT's, by keys and shapes."""
     width = weights["backbone.0.patch_embed.proj.weight"].shape[0]
-    config = import_module(f"groundingdino.config.{_CONFIGS[width]}")
-    settings = SimpleNamespace(
-        **{key: value for key, value in vars(config).items() if not key.startswith("_")}
-    )
+    settings = published_settings(_CONFIGS[width])
     settings.num_queries = weights["transformer.tgt_embed.weight"].shape[0]
     settings.enc_layers = _count(weights, r"transformer\.encoder\.layers\.(\d+)\.")
     settings.dec_layers = _count(weights, r"transformer\.decoder\.layers\.(\d+)\.")

@@ -6,8 +6,6 @@ import resource
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObject
 from model.detectors.base import View
 from model.detectors.grounding import GroundingDetector, Network
 from model.detectors.grounding_dino import GroundingDino
-from model.detectors.groundingdino import GroundingDinoPackage, build
+from model.detectors.groundingdino import GroundingDinoPackage, build, published_settings
 
 SIZES = ((640, 480), (480, 640), (640, 480), (200, 150))
 TAGS = (1, 10, 60, 30)
@@ -31,9 +29,8 @@ def _transformers() -> Network:
 
 
 def _package() -> Network:
-    config = import_module("groundingdino.config.GroundingDINO_SwinT_OGC")
-    settings = {key: value for key, value in vars(config).items() if not key.startswith("_")}
-    return GroundingDinoPackage(build(SimpleNamespace(**settings), BertConfig()))
+    settings = published_settings("GroundingDINO_SwinT_OGC")
+    return GroundingDinoPackage(build(settings, BertConfig()))
 
 
 BACKENDS: dict[str, Callable[[], Network]] = {

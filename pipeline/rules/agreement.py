@@ -8,9 +8,10 @@ anything else of the same kind. The strongest other tag there is reported as a l
 
 from __future__ import annotations
 
+from model.metrics import log_odds
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinion, TagEvidence, Verdict, left_alone
-from pipeline.rules.noise import log_odds, support, wrong_posterior
+from pipeline.rules.noise import support, wrong_posterior
 
 REGION_SHARE = 0.25
 """Of a region's log-odds: the image has been weighed with them already, its box may be wrong."""

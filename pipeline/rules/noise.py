@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from model.metrics import log_odds
 from pipeline.columns import Floats
 
 PRIOR_SHARE = 0.1
@@ -47,10 +48,3 @@ def wrong_posterior(evidence: Floats) -> tuple[Floats, float]:
         share = float((wrong.sum() + PRIOR_SHARE * PRIOR_IMAGES) / (len(wrong) + PRIOR_IMAGES))
         share = min(share, MAX_SHARE)
     return wrong.astype(np.float32), share
-
-
-def log_odds(scores: Floats) -> Floats:
-    """Of probabilities, within six decimals of 0 and 1."""
-    clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    result: Floats = np.log(clipped / (1 - clipped)).astype(np.float32)
-    return result

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from model.encoder import ENCODERS, Encoder, make_encoder
+from model.encoder import ENCODERS, EfficientNetLite0, Encoder, make_encoder
 from model.errors import ModelError
 
 
@@ -32,6 +33,18 @@ def test_company_and_order_do_not_change_features(encoder: Encoder) -> None:
     assert np.array_equal(alone[0], together[3])
     moved = [some[3], *some[:2]]  # another place in another batch
     assert np.array_equal(encoder.encode(moved)[0], together[3])
+
+
+def test_fused_convolutions_give_the_same_features(encoder: Encoder) -> None:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    own = EfficientNetLite0()
+    plain = EfficientNet.from_name(own.name)
+    plain.load_state_dict(torch.load(own._weights, weights_only=True))
+    (picture,) = pictures(1)
+    with torch.inference_mode():
+        features = plain.eval().extract_features(own.prepare(picture)[None])[0].flatten(1).T
+    np.testing.assert_allclose(encoder.encode([picture])[0], features.numpy(), atol=5e-3)
 
 
 def test_nothing_in_nothing_out(encoder: Encoder) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,13 @@ from transformers import BertConfig, BertModel
 from model.detectors.base import Detection, View
 from model.detectors.grounding import GroundingDetector, prepare, to_pixels
 from model.detectors.grounding_dino import GroundingDino
-from model.detectors.groundingdino import Bert, GroundingDinoPackage, build, settings_of
+from model.detectors.groundingdino import (
+    Bert,
+    GroundingDinoPackage,
+    build,
+    published_settings,
+    settings_of,
+)
 from model.detectors.prompts import MOST_PIECES, pack, tokenize
 from model.errors import ModelError
 from tests.model.dino import tiny_dino
@@ -38,13 +42,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Few layers of the package's network as published: under "model", "module." before keys."""
     torch.manual_seed(0)
-    config = import_module("groundingdino.config.GroundingDINO_SwinT_OGC")
-    few = {k: v for k, v in vars(config).items() if not k.startswith("_")}
-    few |= {"enc_layers": 1, "dec_layers": 2, "num_queries": 20}
+    few = published_settings("GroundingDINO_SwinT_OGC")
+    few.enc_layers, few.dec_layers, few.num_queries = 1, 2, 20
     bert = BertConfig(
         hidden_size=64, num_hidden_layers=1, num_attention_heads=1, intermediate_size=64
     )
-    network = build(SimpleNamespace(**few), bert)
+    network = build(few, bert)
     path = tmp_path_factory.mktemp("package") / "tiny.pth"
     weights = {f"module.{key}": value for key, value in network.state_dict().items()}
     weights["module.bert.embeddings.position_ids"] = torch.arange(512)[None]
@@ -142,7 +145,9 @@ class Told:
     def __init__(self, logits: torch.Tensor, boxes: torch.Tensor) -> None:
         self.answer = logits[None], boxes[None]
 
-    def __call__(self, pixels: torch.Tensor, text: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, pixels: torch.Tensor, texts: Sequence[str]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return self.answer
 
 
@@ -171,7 +176,7 @@ def test_boxes_of_a_tag_that_overlap_are_thinned_but_not_those_of_another() -> N
     assert found[0].box[0] == pytest.approx(26)
     assert GroundingDetector(Told(logits, boxes), NAMES, 0.7, 1, SIDES).detect(
         [view(100, 100)], [[0]]
-    ) == [[found[0].__class__(0, found[0].box, found[0].score, "cat.")]]
+    ) == [[Detection(0, found[0].box, found[0].score, "cat.")]]
 
 
 def test_masked_bert_is_bert_and_sees_only_what_it_may() -> None:

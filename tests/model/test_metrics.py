@@ -96,3 +96,15 @@ def test_a_threshold_per_class_is_used() -> None:
     targets = np.array([[1, 1], [0, 0]], np.float32)
     found = evaluate_scores(scores, targets, np.array([0.5, 0.7], np.float32)).overall
     assert found["CR"] == 0.5 and found["OR"] == 0.5 and found["OP"] == 1.0
+
+
+def test_a_score_counts_against_what_its_class_scores_without_the_tag() -> None:
+    """A class that scores low everywhere gives its tag at a score that is nothing to another."""
+    chance = np.random.default_rng(0)
+    targets = (chance.random((600, 4)) < 0.3).astype(np.float32)
+    odds = 4 * targets + chance.normal(size=targets.shape) - 2 + np.array([0, 0, 0, -4])
+    scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    cuts = precision_thresholds(scores, targets, 0.7)
+    assert cuts[3] < 0.1 < cuts[:3].min()
+    found = scores >= cuts
+    assert (found & (targets > 0))[:, 3].sum() > 0.8 * targets[:, 3].sum()

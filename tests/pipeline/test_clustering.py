@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import faiss
 import numpy as np
 import pytest
@@ -32,11 +34,18 @@ def test_clusters_are_as_tight_as_scikit_learns(count: int, clusters: int) -> No
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(8, 80), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_the_order_of_rows_changes_nothing(count: int, clusters: int, chance: object) -> None:
+def test_the_order_of_rows_changes_nothing(count: int, clusters: int, chance: Random) -> None:
     points = regions(count)
     order = list(range(count))
-    chance.shuffle(order)  # type: ignore[attr-defined]
+    chance.shuffle(order)
     assert np.array_equal(fit_centres(points, clusters, 0), fit_centres(points[order], clusters, 0))
+
+
+def test_the_order_changes_nothing_where_first_channels_are_silent() -> None:
+    points = regions(3000)
+    points[:, :10] = 0
+    order = np.random.default_rng(1).permutation(3000)
+    assert np.array_equal(fit_centres(points, 5, 0), fit_centres(points[order], 5, 0))
 
 
 def test_the_same_seed_gives_the_same_centres() -> None:
