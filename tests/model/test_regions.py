@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from model.regions import cell_weights, pool_regions, region_scores
 from model.train import train_tagger
@@ -63,6 +64,21 @@ def test_region_scores_know_what_lies_under_the_box() -> None:
     assert scores.shape == (2, 4)
     assert scores[0].argmax() == 2
     assert scores[0, 2] > scores[1, 2] + 0.3
+
+
+def test_labels_without_rivals_are_scored_by_the_tagger_itself() -> None:
+    features, targets = scenes(96, 3, grid=4)
+    tagger = train_tagger(features, targets, queries(3), SMALL, kinds=["a", "b", "c"])
+    assert not tagger.second.looked.any()
+    blank = np.full((1, 16, CHANNELS), 0.5, np.float16)
+    blank[0, 0, 2] += 8
+    corner = np.array([[0, 0, 0.25, 0.25]], np.float32)
+    image = np.zeros(1, np.int64)
+    token = torch.from_numpy(pool_regions(blank, image, corner))[:, None]
+    with torch.no_grad():
+        alone = torch.sigmoid(tagger(token)).numpy()
+    np.testing.assert_allclose(region_scores(tagger, blank, image, corner), alone, atol=1e-6)
+    assert alone[0].argmax() == 2
 
 
 def test_no_regions() -> None:
