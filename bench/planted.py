@@ -159,14 +159,20 @@ def _overlaps(lake: Lake) -> np.ndarray:
         np.stack([rows.column(prefix + edge).to_numpy() for edge in ("x1", "y1", "x2", "y2")], 1)
         for prefix in ("", "t")
     )
+    best: dict[tuple[str, int], float] = {}
+    pairs = zip(rows.column("image_id").to_pylist(), rows.column("tag_id").to_pylist(), strict=True)
+    for pair, value in zip(pairs, _iou(one, other), strict=True):
+        best[pair] = max(best.get(pair, 0.0), float(value))
+    return np.array(list(best.values()))
+
+
+def _iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union (N,) of boxes (N, 4), xyxy, pair by pair."""
     low, high = np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=1)
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (one, other)]
-    best: dict[tuple[str, int], float] = {}
-    pairs = zip(rows.column("image_id").to_pylist(), rows.column("tag_id").to_pylist(), strict=True)
-    for pair, value in zip(pairs, shared / (areas[0] + areas[1] - shared), strict=True):
-        best[pair] = max(best.get(pair, 0.0), float(value))
-    return np.array(list(best.values()))
+    overlap: np.ndarray = shared / (areas[0] + areas[1] - shared)
+    return overlap
 
 
 def _spread(figures: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, Any]]]:

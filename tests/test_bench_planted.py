@@ -11,7 +11,7 @@ import pytest
 
 from bench import run_benchmark
 from bench.peers import _farthest, peers
-from bench.planted import _overlaps, _removed
+from bench.planted import _iou, _overlaps, _removed
 from pipeline.demo import demo_config
 from pipeline.errors import ConfigError, PlanError
 from storage.lake import Lake
@@ -66,6 +66,12 @@ def test_shares_are_of_the_captions_tags() -> None:
     in_caption = np.array([True, True, True, True, False])
     found = _removed(pairs, right, in_caption, {("a", 1), ("c", 1), ("e", 1)})
     assert found == {"removed_wrong": 0.5, "lost_right": 0.5}
+
+
+def test_overlap_of_boxes() -> None:
+    one = np.array([[0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 1, 1], [0, 0, 4, 1]], float)
+    other = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [2, 2, 3, 3], [1, 0, 2, 1]], float)
+    assert _iou(one, other).tolist() == pytest.approx([1, 1 / 3, 0, 1 / 4])
 
 
 def test_settings_of_benchmarks_are_checked(tmp_path: Path) -> None:

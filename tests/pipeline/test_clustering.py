@@ -53,6 +53,14 @@ def test_the_same_seed_gives_the_same_centres() -> None:
     assert np.array_equal(fit_centres(points, 8, 3), fit_centres(points, 8, 3))
 
 
+def test_rare_looks_far_away_get_a_centre() -> None:
+    """K-Means++ starts far apart; starts drawn at random would all lie in the largest look."""
+    rng = np.random.default_rng(0)
+    looks = np.eye(5, 16)[np.repeat(np.arange(5), [960, 10, 10, 10, 10])]
+    points = (looks + 0.01 * rng.normal(size=looks.shape)).astype(np.float32)
+    assert all(nearest(points, fit_centres(points, 5, seed))[1].max() < 0.2 for seed in range(5))
+
+
 def test_the_nearest_centre_is_the_nearest() -> None:
     points, centres = regions(50), regions(5, seed=1)
     apart = np.linalg.norm(points[:, None] - centres[None], axis=2)
