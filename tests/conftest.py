@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,22 +12,16 @@ from pathlib import Path
 import pytest
 
 from flows import doors  # noqa: F401 - the same environment as the command line
+from tests.processes import Done, run_command
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+Cli = Callable[..., Done]
 
 
-def run_cli(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`tagwright` as a process of its own, as a user runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "flows", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-        timeout=300,
-    )
+def run_cli(*arguments: str | Path, **environment: str) -> Done:
+    """`tagwright` as a process of its own, in the project's folder."""
+    return run_command([str(word) for word in arguments], ROOT, environment)
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +32,12 @@ def cli() -> Cli:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished demo of 24 scenes; tests must not change it."""
+    """A finished demo of 24 scenes, run as a user runs it; tests must not change it."""
     out = tmp_path_factory.mktemp("demo") / "calm"
-    done = run_cli("demo", "--scenes", "24", "--out", out, "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "demo", "--scenes", "24", "--out", out, "--json"],
+        capture_output=True, text=True, cwd=ROOT, timeout=300,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (out / "result.json").write_text(done.stdout)
     return out

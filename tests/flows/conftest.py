@@ -1,4 +1,4 @@
-"""A real Prefect server and worker on the loopback address, one pair for all tests."""
+"""A real Prefect server and worker on the loopback address, one pair for all tests of a module."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running Prefect server; no worker yet."""
     folder = tmp_path_factory.mktemp("prefect")

@@ -1,0 +1,31 @@
+"""What the server of `tests/processes.py` imports and reads once, before it forks any command."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from parsing import wordnet
+
+MODULES = (
+    "flows.labels",
+    "flows.models",
+    "flows.progress",
+    "flows.show",
+    "nltk",
+    "pandas",
+    "parsing.scene_graph",
+    "pipeline.assess",
+    "pipeline.demo",
+    "pipeline.labels",
+    "sklearn.isotonic",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "spacy",
+    "storage.sql",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.bert.tokenization_bert",
+)
+
+for name in MODULES:
+    import_module(name)
+wordnet.reader()
