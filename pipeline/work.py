@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from model.threads import use_threads
 from pipeline.config import Config
 from pipeline.errors import ImbalanceError
 from pipeline.fingerprint import digest
@@ -96,6 +97,8 @@ def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
         ImbalanceError: the stage's output does not account for its input.
     """
     started = time.perf_counter()
+    # What ran before in this process, or the machine's cores, would otherwise decide.
+    use_threads(job.config.baseline.threads)
     stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
     context = Context(job.lake, job.config, job.cycle, lake.query, reporter.progress)
     if not ready:

@@ -29,9 +29,7 @@ class Done:
     stderr: str
 
 
-def run_command(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
-) -> Done:
+def run_command(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Done:
     """Run `tagwright` with arguments in a folder; variables of `environment` are added to ours."""
     with tempfile.TemporaryDirectory() as kept:
         out, err = Path(kept, "out"), Path(kept, "err")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.compare import different_tables
 from pipeline.demo import DemoPaths, demo_config
@@ -185,6 +186,24 @@ def test_an_older_result_that_fits_again_is_reused(demo_copy: Path) -> None:
     assert [row.ran for row in other.run(until="label")] == [0, 1]
     assert [row.ran for row in Runner(demo_copy / "lake", config).run(until="encode")] == [0, 0, 0]
     assert tables_that_differ(demo_copy, demo_copy) == []
+
+
+def test_scores_do_not_depend_on_the_threads_that_a_process_starts_with(
+    demo_copy: Path, tmp_path: Path
+) -> None:
+    """A machine with more cores, or a run that goes on in a new process, gives the same scores."""
+    config = demo_config(24, 0)
+    fewer = config.generate.model_copy(update={"keep_scores": 20})
+    other = Path(shutil.copytree(demo_copy, tmp_path / "other"))
+    before = torch.get_num_threads()
+    try:
+        for root, threads in ((demo_copy, 1), (other, 3)):
+            torch.set_num_threads(threads)
+            runner = Runner(root / "lake", config.model_copy(update={"generate": fewer}))
+            assert runner.run(first="generate", until="generate")[0].ran == 3
+    finally:
+        torch.set_num_threads(before)
+    assert tables_that_differ(demo_copy, other) == []
 
 
 def test_another_seed_does_not_parse_or_encode_again(demo_copy: Path) -> None:
