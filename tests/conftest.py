@@ -6,9 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from flows import doors  # noqa: F401 - the same environment as the command line
@@ -22,6 +23,21 @@ Cli = Callable[..., Done]
 def run_cli(*arguments: str | Path, **environment: str) -> Done:
     """`tagwright` as a process of its own, in the project's folder."""
     return run_command([str(word) for word in arguments], ROOT, environment)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_connections() -> Iterator[None]:
+    """No check of the signatures of DuckDB's extensions, which is most of opening a lake.
+
+    They are checked in the processes that tests start.
+    """
+    connect = duckdb.connect
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            duckdb, "connect",
+            lambda config: connect(config={**config, "allow_unsigned_extensions": True}),
+        )  # fmt: skip
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -209,6 +209,7 @@ def test_seeds_and_translations_count_by_what_is_in_them(demo_copy: Path, tmp_pa
         assert fingerprint(**{key: one}) not in (before, plain)
 
 
+@pytest.mark.slow
 def test_a_cycle_with_tags_that_nobody_mentions(demo_copy: Path) -> None:
     lake = demo_copy / "lake"
     label = CONFIG.label.model_copy(update={"seeds": ("coco", "hico-verbs")})

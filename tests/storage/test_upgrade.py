@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,14 +35,21 @@ def make_old(path: Path) -> None:
     (path / MARKER).write_text("catalog_version = 1\n")
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A lake of version 1 with two mentions."""
-    with Lake.create(tmp_path / "lake") as lake:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of version 1 with two mentions; tests open copies of it."""
+    path = tmp_path_factory.mktemp("old") / "lake"
+    with Lake.create(path) as lake:
         commit(lake, "w1", "u", "dog")
         commit(lake, "w2", "u", "cat")
-    make_old(tmp_path / "lake")
-    return tmp_path / "lake"
+    make_old(path)
+    return path
+
+
+@pytest.fixture
+def old(made: Path, tmp_path: Path) -> Path:
+    """A copy of that lake, to open and to change."""
+    return Path(shutil.copytree(made, tmp_path / "lake"))
 
 
 def _whole(path: Path) -> bool:
