@@ -56,34 +56,48 @@ def evaluate(
     ] = None,
     benchmark_names: Annotated[Path | None, typer.Option(help="its label list")] = None,
     images: Annotated[Path | None, typer.Option(help="the folder of its images")] = None,
+    captions: Annotated[
+        bool, typer.Option("--captions", help="judge its captions instead of its tags")
+    ] = False,
     threshold: Annotated[float | None, typer.Option(help="one for all tags")] = None,
     names: Names = None,
     thresholds: Thresholds = None,
     clip: ClipDir = None,
     seed: Annotated[int, typer.Option(help="of the resamplings behind intervals")] = 0,
-    out: Annotated[Path | None, typer.Option(help="a CSV file with a row a tag")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="a CSV file with a row a tag, or a caption")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
-    """mAP, CP, CR, CF1, OP, OR, OF1 on the lake's evaluation split or a published benchmark."""
+    """mAP, CP, CR, CF1, OP, OR, OF1 on the lake's evaluation split or a published benchmark.
+
+    With --captions: CIDEr-D of its captions of the split's images beside those of people.
+    """
     from flows.progress import Bars
-    from flows.show import print_evaluation
+    from flows.show import print_caption_scores, print_evaluation
     from pipeline.assess import Benchmark, assess
+    from pipeline.assess_captions import assess_captions
     from pipeline.errors import PlanError
     from pipeline.taggers import Wanted
 
     files = (benchmark, benchmark_names, images)
     if any(files) and not all(files):
         raise PlanError("a benchmark needs --benchmark, --benchmark-names and --images")
+    if captions and (any(files) or threshold is not None):
+        raise PlanError("--captions: neither a benchmark nor a threshold belongs to captions")
     chosen = None
     if benchmark and benchmark_names and images:
         chosen = Benchmark(benchmark, benchmark_names, images)
     wanted = Wanted(model, names, thresholds, clip)
     bars = Bars()
     with bars.stage("evaluate", 0):
-        found = assess(lake, wanted, chosen, threshold, seed, bars.progress)
+        if captions:
+            found = assess_captions(lake, wanted, seed, bars.progress)
+        else:
+            found = assess(lake, wanted, chosen, threshold, seed, bars.progress)
     if out is not None:
-        _write(out, found["tags"])
-    print_evaluation(found, json_)
+        _write(out, found["captions" if captions else "tags"])
+    (print_caption_scores if captions else print_evaluation)(found, json_)
 
 
 def train(

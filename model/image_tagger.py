@@ -166,16 +166,19 @@ class RamTagger:
     @torch.inference_mode()
     def score(self, pictures: Sequence[Image.Image]) -> Floats:
         """Probabilities (N, L)."""
-        look = Pixels(self.model.shape.swin.image_size)
         parts = []
         for start in range(0, len(pictures), BATCH):
-            tokens = self.model.tokens(
-                torch.stack([look.inference(p) for p in pictures[start : start + BATCH]])
-            )
+            tokens = self.tokens(pictures[start : start + BATCH])
             own = self._sigmoid(tokens, None) if any(self.columns) else None
             opened = None if self.queries is None else self._sigmoid(tokens, self.queries)
             parts.append(gathered(own, self.columns, opened))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), np.float32)
+
+    @torch.inference_mode()
+    def tokens(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Image tokens (B, 1 + P, image_dim) of a few pictures."""
+        look = Pixels(self.model.shape.swin.image_size)
+        return self.model.tokens(torch.stack([look.inference(p) for p in pictures]))
 
     def _sigmoid(self, tokens: Tensor, queries: Floats | None) -> Floats:
         asked = None if queries is None else torch.from_numpy(queries)

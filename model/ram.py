@@ -153,7 +153,11 @@ class RecognizeAnything(nn.Module):
 
     def captions(self, pixels: Tensor, tags: Sequence[Sequence[str]], **limits: int) -> list[str]:
         """One caption an image, guided by its tags; limits as in `TagGuidedCaptioner.pieces`."""
-        return self._captioner().captions(self.tokens(pixels), tags, **limits)
+        return self.say(self.tokens(pixels), tags, **limits)
+
+    def say(self, tokens: Tensor, tags: Sequence[Sequence[str]], **limits: int) -> list[str]:
+        """`captions` of image tokens that are there already."""
+        return self._captioner().captions(tokens, tags, **limits)
 
     def losses(
         self, pixels: Tensor, targets: Tensor, *, tags: Sequence[Sequence[str]] = (),

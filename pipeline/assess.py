@@ -51,7 +51,7 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         everything = vocabulary_of(opened.query(LABELS))
         features = images_of(opened.query(EVAL_FEATURES))
         truth = multi_hot(features, everything, opened.query(TRUTH))
-        _refuse_trained(opened, [row["image_id"] for row in images])
+        refuse_trained(opened, [row["image_id"] for row in images])
         stored_by = opened.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
     if isinstance(tagger, LakeTagger):
         trained = set(tagger.info.tag_ids)
@@ -89,7 +89,7 @@ def score_benchmark(
     found = read_benchmark(annotations, names, images)
     if lake is not None:
         with Lake.open(lake, read_only=True) as opened:
-            _refuse_trained(opened, [_sha(path) for path in found.images])
+            refuse_trained(opened, [_sha(path) for path in found.images])
     asked = tagger.asked(tuple(name.lower() for name in found.names))
     scores, rows, unread = _score(asked, [str(path) for path in found.images], progress)
     if not rows:
@@ -114,7 +114,12 @@ def _score(
     return np.concatenate(parts), rows, unread
 
 
-def _refuse_trained(lake: Lake, image_ids: Sequence[str]) -> None:
+def refuse_trained(lake: Lake, image_ids: Sequence[str]) -> None:
+    """No model is judged on images that a lake trains on.
+
+    Raises:
+        SourceError: some of them are.
+    """
     trained = lake.query(
         "SELECT image_id, name FROM current_images WHERE split = 'train' "
         "AND list_contains($ids, image_id) ORDER BY image_id",

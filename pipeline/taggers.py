@@ -12,7 +12,7 @@ import numpy as np
 from model.checkpoint import load_tagger
 from model.clip import Clip
 from model.image_tagger import ImageTagger, LakeTagger, RamTagger, encoder_of
-from model.published import PublishedLabels, load_converted, load_published, save_converted
+from model.published import load_converted, load_published, published_labels, save_converted
 from model.text import TextEncoder
 from model.zero_shot import BlipTagger, ClipTagger
 from parsing.label_files import PublishedList
@@ -62,8 +62,9 @@ def _ram(path: Path, wanted: Wanted) -> ImageTagger:
     if wanted.names is None:
         raise PlanError(f"{path}: has no label list inside; give it by --names FILE")
     given = PublishedList.read(wanted.names, wanted.thresholds)
-    labels = PublishedLabels(given.names, given.thresholds)
-    return RamTagger.of(load_published(path, given.names), labels, text)
+    model = load_published(path, given.names)
+    labels = published_labels(model.shape.variant, given.names, given.thresholds)
+    return RamTagger.of(model, labels, text)
 
 
 def _clip(path: Path, wanted: Wanted) -> ImageTagger:
@@ -154,4 +155,5 @@ def convert(file: Path, names: Path, thresholds: Path | None, out: Path) -> Path
     """
     published = PublishedList.read(names, thresholds)
     model = load_published(file, published.names)
-    return save_converted(model, PublishedLabels(published.names, published.thresholds), out)
+    labels = published_labels(model.shape.variant, published.names, published.thresholds)
+    return save_converted(model, labels, out)

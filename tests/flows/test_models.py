@@ -72,6 +72,27 @@ def test_evaluate_agrees_with_the_cycle(demo: Path, cli: Cli, tmp_path: Path) ->
     assert {row["kind"] for row in found["kinds"]} <= {"object", "scene", "attribute", "action"}
 
 
+def test_captions_are_judged_by_what_people_said(demo: Path, cli: Cli, tmp_path: Path) -> None:
+    lake = ["--lake", demo / "lake"]
+    done = cli("evaluate", "--captions", *lake, "--out", tmp_path / "captions.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (figure,) = found["overall"]
+    assert figure["low"] < figure["value"] < figure["high"]
+    assert found["images"] == len(images_of(demo, "eval"))
+    with (tmp_path / "captions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert np.mean([float(row["CIDEr-D"]) for row in rows]) == pytest.approx(figure["value"])
+    assert all(row["caption"] for row in rows)
+    # RAM of random weights says nothing that people say.
+    file_ = save(weights_of(Tiny()), tmp_path / "ram.pth")
+    (tmp_path / "names.txt").write_text("dog\ncat\nsky\ntree\ncar\nboat\nowl\n")
+    model = ["--model", f"ram:{file_}", "--names", tmp_path / "names.txt"]
+    other = cli("evaluate", "--captions", *model, *lake, "--json")
+    assert other.returncode == 0, other.stderr
+    assert json.loads(other.stdout)["overall"][0]["value"] < 0.5 * figure["value"]
+
+
 def test_a_model_is_not_judged_by_what_it_learned_from(
     demo: Path, tmp_path: Path, cli: Cli
 ) -> None:
@@ -150,6 +171,8 @@ def test_a_published_checkpoint_from_file_to_tags(demo: Path, cli: Cli, tmp_path
         (["tag", "x.jpg", "--model", "ram:x.pth"], "give it by --names"),
         (["tag", "x.jpg", "--model", "nothing"], "no model 'nothing'"),
         (["evaluate", "--benchmark", "x"], "--benchmark-names and --images"),
+        (["evaluate", "--captions", "--threshold", "0.5"], "nor a threshold belongs to captions"),
+        (["evaluate", "--captions", "--model", "baseline"], "no captioner 'baseline'"),
         (["train", "embedded", "--out", "x"], "trained by `tagwright run`"),
         (["train", "swin_b_4m", "--set", "lrr=1", "--out", "x"], "did you mean lr?"),
     ],
