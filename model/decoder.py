@@ -17,10 +17,12 @@ class DecoderLayer(nn.Module):
     """Cross-attention and feed-forward, each with a residual and a LayerNorm behind it."""
 
     def __init__(
-        self, hidden: int, image_dim: int, feed_forward: int, heads: int, dropout: float
-    ) -> None:
+        self, hidden: int, image_dim: int, feed_forward: int, heads: int, dropout: float,
+        attention_dropout: float,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.heads = heads
+        self.attention_dropout = attention_dropout
         self.query = nn.Linear(hidden, hidden)
         self.key = nn.Linear(image_dim, hidden)
         self.value = nn.Linear(image_dim, hidden)
@@ -39,8 +41,9 @@ class DecoderLayer(nn.Module):
         batch, length, hidden = len(tokens), labels.shape[1], labels.shape[2]
         query = self._split(self.query(labels)).expand(batch, -1, -1, -1)
         attended = nn.functional.scaled_dot_product_attention(
-            query, self._split(self.key(tokens)), self._split(self.value(tokens))
-        )
+            query, self._split(self.key(tokens)), self._split(self.value(tokens)),
+            dropout_p=self.attention_dropout if self.training else 0.0,
+        )  # fmt: skip
         joined = attended.transpose(1, 2).reshape(batch, length, hidden)
         states: Tensor = self.norm1(labels + self.dropout(self.output(joined)))
         forward = self.dense(nn.functional.gelu(self.intermediate(states)))
@@ -120,16 +123,18 @@ class RecognitionDecoder(nn.Module):
             they have the hidden width already and enter as they are (Tag2Text).
         image_dim: width of the image tokens.
         labels: None for one head shared by all labels, else the number of labels with own heads.
+        attention_dropout: of the attention's weights, as in BERT; `dropout` is that of its outputs.
     """
 
     def __init__(
         self, text_dim: int | None, hidden: int, image_dim: int, feed_forward: int, layers: int,
-        heads: int, dropout: float, labels: int | None = None,
+        heads: int, dropout: float, labels: int | None = None, attention_dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.wordvec_proj = None if text_dim is None else nn.Linear(text_dim, hidden)
         self.layers = nn.ModuleList(
-            DecoderLayer(hidden, image_dim, feed_forward, heads, dropout) for _ in range(layers)
+            DecoderLayer(hidden, image_dim, feed_forward, heads, dropout, attention_dropout)
+            for _ in range(layers)
         )
         self.fc = SharedHead(hidden) if labels is None else PerLabelHead(labels, hidden)
         # Starts silent: in the embedded tagger the read-out beside it is right from the first step.

@@ -109,9 +109,12 @@ class RecognizeAnything(nn.Module):
         self.decoder = RecognitionDecoder(
             shape.text_dim, shape.hidden, shape.image_dim, shape.feed_forward, shape.layers,
             shape.heads, shape.dropout, shape.labels if shape.variant == "tag2text" else None,
+            attention_dropout=shape.dropout,
         )  # fmt: skip
         self.captioner = (
-            TagGuidedCaptioner(shape.text, shape.image_dim, self.decoder) if shape.text else None
+            TagGuidedCaptioner(shape.text, shape.image_dim, self.decoder, shape.dropout)
+            if shape.text
+            else None
         )
 
     def set_queries(self, embedding: Tensor) -> None:
