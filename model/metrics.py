@@ -125,7 +125,7 @@ def _f1(precision: float, recall: float) -> float:
 
 
 PRIOR = 10.0
-"""Pseudo-observations with which a class's own precision is drawn towards that of all."""
+"""Pseudo-observations with which a class's own record is drawn towards that of all."""
 FEWEST_POSITIVES = 3
 """A class with fewer is not generated: one lucky score is no evidence."""
 
@@ -162,6 +162,36 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
         good = scores[:, column][expected[:, column] * factor[column] >= wanted]
         if len(good):
             thresholds[column] = good.min()
+    return thresholds
+
+
+def best_f1_thresholds(scores: Floats, targets: Floats) -> Floats:
+    """Per class the score (L,) from which on its F1 is highest; both (N, L), of held-out images.
+
+    A class alone has too few positives to find its own cut without luck. So to its own images come
+    `PRIOR` positives' worth of all classes' images, at scores compared as in
+    `precision_thresholds`. The cut lies midway to the next lower score.
+    """
+    if not targets.any():
+        return np.full(targets.shape[1], 2.0, np.float32)
+    standard = _standardised(scores, targets)
+    everything = np.argsort(-standard, axis=None, kind="stable")
+    falling = -standard.ravel()[everything]
+    # Per positive of all classes together: how many are right and how many are given.
+    all_right = np.cumsum(targets.ravel()[everything]) / targets.sum()
+    all_given = np.arange(1, targets.size + 1) / targets.sum()
+    thresholds = np.empty(targets.shape[1], np.float32)
+    for column in range(targets.shape[1]):
+        order = np.argsort(-scores[:, column], kind="stable")
+        own = scores[order, column]
+        among = np.searchsorted(falling, -standard[order, column], side="right") - 1
+        right = np.cumsum(targets[order, column]) + PRIOR * all_right[among]
+        given = np.arange(1, len(own) + 1) + PRIOR * all_given[among]
+        f1 = 2 * right / (given + targets[:, column].sum() + PRIOR)
+        # Images that tie are given together.
+        best = int(np.argmax(np.where(np.append(own[1:] < own[:-1], True), f1, 0)))
+        below = own[best + 1] if best + 1 < len(own) else 0.0
+        thresholds[column] = (own[best] + below) / 2
     return thresholds
 
 

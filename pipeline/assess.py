@@ -71,7 +71,9 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         shared = everything.subset(keep)
         asked = tagger.asked(shared.names)
     uris = {row["image_id"]: row["uri"] for row in images}
-    scores, rows, unread = _score(asked, [uris[image_id] for image_id in features.ids], progress)
+    scores, rows, unread = score_pictures(
+        asked, [uris[image_id] for image_id in features.ids], progress
+    )
     return Scored(
         shared.names, shared.kinds, scores, truth[rows][:, keep], asked.thresholds, unread
     )
@@ -91,7 +93,7 @@ def score_benchmark(
         with Lake.open(lake, read_only=True) as opened:
             refuse_trained(opened, [_sha(path) for path in found.images])
     asked = tagger.asked(tuple(name.lower() for name in found.names))
-    scores, rows, unread = _score(asked, [str(path) for path in found.images], progress)
+    scores, rows, unread = score_pictures(asked, [str(path) for path in found.images], progress)
     if not rows:
         raise SourceError(
             f"{images}: none of {len(found.images)} images can be read; is it the folder?"
@@ -100,7 +102,7 @@ def score_benchmark(
     return Scored(found.names, kinds, scores, found.truth[rows], asked.thresholds, unread)
 
 
-def _score(
+def score_pictures(
     tagger: ImageTagger, uris: Sequence[str], progress: Progress
 ) -> tuple[Floats, list[int], list[str]]:
     """Scores of the readable images, their places in `uris`, and what could not be read."""
