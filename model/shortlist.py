@@ -103,7 +103,7 @@ def fit_shortlist(tokens: Tensor, logits: Tensor, cuts: Tensor, groups: Ints) ->
     best = int(np.argmin([error.square().mean().item() for error in errors]))
     weight, spread = weights[best], errors[best].square().mean(dim=0).sqrt().clamp(min=1e-6)
     found = Shortlist(
-        (weight / spread).float(),
+        (weight / spread).float().contiguous(),
         ((middle - centre @ weight - cuts) / spread).float(),
         0.0,
         int(judge.sum()),
