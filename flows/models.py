@@ -17,6 +17,7 @@ Model = Annotated[
 ]
 Names = Annotated[Path | None, typer.Option(help="the label list of a published .pth")]
 Thresholds = Annotated[Path | None, typer.Option(help="its thresholds, aligned by line")]
+Checkpoint = Annotated[Path, typer.Argument(help="a converted checkpoint's folder")]
 ClipDir = Annotated[Path | None, typer.Option(help="the CLIP model that made its label queries")]
 
 app = typer.Typer(no_args_is_help=True, help="The models of a lake, and published checkpoints.")
@@ -30,6 +31,9 @@ def tag(
     names: Names = None,
     thresholds: Thresholds = None,
     clip: ClipDir = None,
+    shortlist: Annotated[
+        bool, typer.Option("--shortlist", help="score likely labels only, see models shortlist")
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Tags of pictures with their scores; with --tags the scores of just these, known or not."""
@@ -39,7 +43,7 @@ def tag(
 
     asked = None if tags is None else [name.strip() for name in tags.split(",") if name.strip()]
     found, unread = tag_pictures(
-        lake, Wanted(model, names, thresholds, clip), [str(path) for path in images], asked
+        lake, Wanted(model, names, thresholds, clip, shortlist), [str(p) for p in images], asked
     )
     print_rows(found, ("image", "tag", "score", "open"), json_)
     for line in unread:
@@ -56,34 +60,48 @@ def evaluate(
     ] = None,
     benchmark_names: Annotated[Path | None, typer.Option(help="its label list")] = None,
     images: Annotated[Path | None, typer.Option(help="the folder of its images")] = None,
+    captions: Annotated[
+        bool, typer.Option("--captions", help="judge its captions instead of its tags")
+    ] = False,
     threshold: Annotated[float | None, typer.Option(help="one for all tags")] = None,
     names: Names = None,
     thresholds: Thresholds = None,
     clip: ClipDir = None,
     seed: Annotated[int, typer.Option(help="of the resamplings behind intervals")] = 0,
-    out: Annotated[Path | None, typer.Option(help="a CSV file with a row a tag")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="a CSV file with a row a tag, or a caption")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
-    """mAP, CP, CR, CF1, OP, OR, OF1 on the lake's evaluation split or a published benchmark."""
+    """mAP, CP, CR, CF1, OP, OR, OF1 on the lake's evaluation split or a published benchmark.
+
+    With --captions: CIDEr-D of its captions of the split's images beside those of people.
+    """
     from flows.progress import Bars
-    from flows.show import print_evaluation
+    from flows.show import print_caption_scores, print_evaluation
     from pipeline.assess import Benchmark, assess
+    from pipeline.assess_captions import assess_captions
     from pipeline.errors import PlanError
     from pipeline.taggers import Wanted
 
     files = (benchmark, benchmark_names, images)
     if any(files) and not all(files):
         raise PlanError("a benchmark needs --benchmark, --benchmark-names and --images")
+    if captions and (any(files) or threshold is not None):
+        raise PlanError("--captions: neither a benchmark nor a threshold belongs to captions")
     chosen = None
     if benchmark and benchmark_names and images:
         chosen = Benchmark(benchmark, benchmark_names, images)
     wanted = Wanted(model, names, thresholds, clip)
     bars = Bars()
     with bars.stage("evaluate", 0):
-        found = assess(lake, wanted, chosen, threshold, seed, bars.progress)
+        if captions:
+            found = assess_captions(lake, wanted, seed, bars.progress)
+        else:
+            found = assess(lake, wanted, chosen, threshold, seed, bars.progress)
     if out is not None:
-        _write(out, found["tags"])
-    print_evaluation(found, json_)
+        _write(out, found["captions" if captions else "tags"])
+    (print_caption_scores if captions else print_evaluation)(found, json_)
 
 
 def train(
@@ -139,6 +157,44 @@ def import_checkpoint(
 
     folder = convert(file, names, thresholds, out)
     print(f"wrote {folder}; next: tagwright tag PHOTO --model ram:{folder}")
+
+
+@app.command("calibrate")
+def calibrate_checkpoint(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(help="folder for the checkpoint with its thresholds")],
+    lake: LakeDir = DEFAULT_LAKE,
+    precision: Annotated[
+        float | None, typer.Option(help="that a tag is to be right with; without it, best F1")
+    ] = None,
+) -> None:
+    """Give RAM thresholds per tag, from a lake's images that it was not trained on."""
+    from flows.progress import Bars
+    from pipeline.fitted import calibrate
+
+    bars = Bars()
+    with bars.stage("calibrate", 0):
+        found = calibrate(lake, checkpoint, precision, out, bars.progress)
+    for line in found.unread:
+        print(f"left out: {line}", file=sys.stderr)
+    print(
+        f"wrote {found.folder}: thresholds of {found.labels} labels from {found.images} "
+        f"{found.split} images"
+    )
+
+
+@app.command("shortlist")
+def shortlist_checkpoint(checkpoint: Checkpoint, lake: LakeDir = DEFAULT_LAKE) -> None:
+    """Make the first pass of `tag --shortlist` for RAM, from a lake's training images."""
+    from flows.progress import Bars
+    from pipeline.fitted import make_shortlist
+
+    bars = Bars()
+    with bars.stage("shortlist", 0):
+        path, made, unread = make_shortlist(lake, checkpoint, bars.progress)
+    for line in unread:
+        print(f"left out: {line}", file=sys.stderr)
+    print(f"wrote {path}: keeps {made.kept:.2%} of the tags on {made.images} images")
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

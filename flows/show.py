@@ -163,6 +163,21 @@ def print_evaluation(found: dict[str, Any], as_json: bool) -> None:
         print(f"left out: {line}", file=sys.stderr)
 
 
+def print_caption_scores(found: dict[str, Any], as_json: bool) -> None:
+    """A captioner's figure with its interval, its best and its worst captions."""
+    if as_json:
+        print_json(found)
+        return
+    _draw(found["overall"], ("figure", "value", "low", "high"), f"{found['images']} images")
+    shown = sorted(found["captions"], key=lambda row: -row["CIDEr-D"])
+    names = ("image", "caption", "CIDEr-D")
+    _draw(shown[:_FEW], names, "best captions")
+    _draw(shown[_FEW:][-_FEW:], names, "worst captions")
+    print(found["rule"])
+    for line in found["unread"]:
+        print(f"left out: {line}", file=sys.stderr)
+
+
 _FEW = 8
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from model.encoder import MEAN, STD
 from model.errors import ModelError
+from model.prompts import sentences
 from model.text import prompt_ensemble
 
 Floats = npt.NDArray[np.float32]
@@ -57,8 +58,8 @@ class Clip:
         return found
 
     def label_queries(self, names: Sequence[str]) -> Floats:
-        """(L, dim) of length 1: the mean over several sentences about each label."""
-        return prompt_ensemble(names, self._embed)
+        """(L, dim) of length 1: means over 63 sentences about each label (`model/prompts.py`)."""
+        return prompt_ensemble(names, self._embed, sentences)
 
     def _embed(self, texts: Sequence[str]) -> Floats:
         def network(words: Any) -> Tensor:

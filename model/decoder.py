@@ -17,10 +17,12 @@ class DecoderLayer(nn.Module):
     """Cross-attention and feed-forward, each with a residual and a LayerNorm behind it."""
 
     def __init__(
-        self, hidden: int, image_dim: int, feed_forward: int, heads: int, dropout: float
-    ) -> None:
+        self, hidden: int, image_dim: int, feed_forward: int, heads: int, dropout: float,
+        attention_dropout: float,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.heads = heads
+        self.attention_dropout = attention_dropout
         self.query = nn.Linear(hidden, hidden)
         self.key = nn.Linear(image_dim, hidden)
         self.value = nn.Linear(image_dim, hidden)
@@ -39,8 +41,9 @@ class DecoderLayer(nn.Module):
         batch, length, hidden = len(tokens), labels.shape[1], labels.shape[2]
         query = self._split(self.query(labels)).expand(batch, -1, -1, -1)
         attended = nn.functional.scaled_dot_product_attention(
-            query, self._split(self.key(tokens)), self._split(self.value(tokens))
-        )
+            query, self._split(self.key(tokens)), self._split(self.value(tokens)),
+            dropout_p=self.attention_dropout if self.training else 0.0,
+        )  # fmt: skip
         joined = attended.transpose(1, 2).reshape(batch, length, hidden)
         states: Tensor = self.norm1(labels + self.dropout(self.output(joined)))
         forward = self.dense(nn.functional.gelu(self.intermediate(states)))
@@ -92,8 +95,8 @@ class SharedHead(nn.Linear):
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden, 1)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """Logits without the last dimension."""
+    def forward(self, states: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """Logits without the last dimension, of whichever labels the states are."""
         return super().forward(states).squeeze(-1)
 
 
@@ -105,9 +108,10 @@ class PerLabelHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(labels, hidden))
         self.bias = nn.Parameter(torch.zeros(labels))
 
-    def forward(self, states: Tensor) -> Tensor:
-        """The dot product of each label's state with its own weights."""
-        return (states * self.weight).sum(dim=-1) + self.bias
+    def forward(self, states: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """The dot product of each label's state with its own weights; all labels, or `chosen`."""
+        every = slice(None) if chosen is None else chosen
+        return (states * self.weight[every]).sum(dim=-1) + self.bias[every]
 
 
 class RecognitionDecoder(nn.Module):
@@ -120,16 +124,18 @@ class RecognitionDecoder(nn.Module):
             they have the hidden width already and enter as they are (Tag2Text).
         image_dim: width of the image tokens.
         labels: None for one head shared by all labels, else the number of labels with own heads.
+        attention_dropout: of the attention's weights, as in BERT; `dropout` is that of its outputs.
     """
 
     def __init__(
         self, text_dim: int | None, hidden: int, image_dim: int, feed_forward: int, layers: int,
-        heads: int, dropout: float, labels: int | None = None,
+        heads: int, dropout: float, labels: int | None = None, attention_dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.wordvec_proj = None if text_dim is None else nn.Linear(text_dim, hidden)
         self.layers = nn.ModuleList(
-            DecoderLayer(hidden, image_dim, feed_forward, heads, dropout) for _ in range(layers)
+            DecoderLayer(hidden, image_dim, feed_forward, heads, dropout, attention_dropout)
+            for _ in range(layers)
         )
         self.fc = SharedHead(hidden) if labels is None else PerLabelHead(labels, hidden)
         # Starts silent: in the embedded tagger the read-out beside it is right from the first step.
@@ -141,22 +147,24 @@ class RecognitionDecoder(nn.Module):
         together = queries if queries.ndim == 3 else queries[None]
         return together if self.wordvec_proj is None else torch.relu(self.wordvec_proj(together))
 
-    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Logits (B, L) of queries (L, text_dim), or (B, L, text_dim) per image; tokens (B, T, W).
+
+        With `chosen` (K,) only of these of the L labels: (B, K).
 
         Many labels without gradient pass through layers that are folded per image (`FoldedLayer`);
         the results agree within rounding.
         """
-        labels = self.states(queries)
+        labels = self.states(queries if chosen is None else queries[..., chosen, :])
         folds = labels.shape[1] * labels.shape[2] >= WORTH_FOLDING
         if folds and not torch.is_grad_enabled() and not self.training:
-            return self._infer(labels, tokens)
+            return self._infer(labels, tokens, chosen)
         for layer in self.layers:
             labels = layer(labels, tokens)
-        logits: Tensor = self.fc(labels)
+        logits: Tensor = self.fc(labels, chosen)
         return logits
 
-    def _infer(self, labels: Tensor, tokens: Tensor) -> Tensor:
+    def _infer(self, labels: Tensor, tokens: Tensor, chosen: Tensor | None) -> Tensor:
         length = labels.shape[1]
         chunk = CPU_CHUNK if tokens.device.type == "cpu" else length
         rows = []
@@ -169,5 +177,5 @@ class RecognitionDecoder(nn.Module):
                 for layer in layers:
                     part = layer(part)
                 states[start : start + chunk] = part
-            rows.append(self.fc(states[None])[0])
+            rows.append(self.fc(states[None], chosen)[0])
         return torch.stack(rows) if rows else tokens.new_zeros((0, length))

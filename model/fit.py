@@ -92,7 +92,7 @@ def fit(
         model.to(device).train()
         if config.gradient_checkpointing:
             network: Any = model.encoder.network
-            network.gradient_checkpointing_enable()
+            network.activation_checkpointing_enable()
         optimizer = torch.optim.AdamW(
             [weight for weight in model.parameters() if weight.requires_grad], config.lr,
             weight_decay=config.weight_decay,
@@ -102,7 +102,10 @@ def fit(
         start = _resume(folder / STATE, settings, model, optimizer, curve, device)
         objective: Any = Objective(model, names, teacher)
         if config.compile:
-            objective = torch.compile(objective)
+            # What sees tensors alone: the losses also read words, which would be compiled anew for
+            # each caption.
+            model.encoder.compile()
+            model.decoder.compile()
         if count > 1:
             objective = DistributedDataParallel(objective)
         feed = Feed(

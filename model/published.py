@@ -22,7 +22,7 @@ from model.errors import CheckpointError
 from model.folder import read_folder, write_folder
 from model.label_queries import DescribedQueries, FixedQueries, check_queries
 from model.published_layout import renamed, resized_table, shape_of
-from model.ram import RamShape, RecognizeAnything
+from model.ram import RamShape, RecognizeAnything, Variant
 from model.swin import SwinShape
 from model.text_networks import TextShape
 
@@ -36,16 +36,44 @@ class PublishedLabels:
     """The label list of a checkpoint, in the order of its logits.
 
     `publication` is the lake's publication that its labels descend from; None: not trained here.
+    `silenced` are places of tags that never guide a caption.
     """
 
     names: tuple[str, ...]
     thresholds: tuple[float, ...] | None = None
     publication: str | None = None
+    silenced: tuple[int, ...] = ()
 
     @property
     def digest(self) -> str:
         """Of the names in order; two lists that differ in one line have different digests."""
         return hashlib.sha256("\n".join(self.names).encode()).hexdigest()[:16]
+
+
+TAG2TEXT_SILENCED = {
+    127: "quarter", 2961: "back", 3265: "three", 3338: "four", 3351: "two", 3355: "five",
+    3359: "one",
+}  # fmt: skip
+"""Lines, from 0, of Tag2Text's own list that it blanks: they hurt its captions (FACTS 1.5)."""
+TAG2TEXT_THRESHOLD, TAG2TEXT_PEOPLE = 0.68, {"person": 0.7, "man": 0.7, "woman": 0.7}
+"""From which Tag2Text gives a tag; no file holds it."""
+
+
+def published_labels(
+    variant: Variant, names: tuple[str, ...], thresholds: tuple[float, ...] | None
+) -> PublishedLabels:
+    """A label list with what is published about it beside its files.
+
+    Of Tag2Text with its own 3,429 names that is which tags are silenced, and thresholds where none
+    are given. Another list keeps all of its tags: the lines would mean others.
+    """
+    own = variant == "tag2text" and all(
+        place < len(names) and names[place] == name for place, name in TAG2TEXT_SILENCED.items()
+    )
+    if not own:
+        return PublishedLabels(names, thresholds)
+    cuts = thresholds or tuple(TAG2TEXT_PEOPLE.get(name, TAG2TEXT_THRESHOLD) for name in names)
+    return PublishedLabels(names, cuts, silenced=tuple(TAG2TEXT_SILENCED))
 
 
 def load_published(
@@ -167,6 +195,7 @@ def load_converted(
         tuple(content["names"]),
         None if thresholds is None else tuple(thresholds),
         content["publication"],
+        tuple(content.get("silenced", ())),
     )
     if names is not None and PublishedLabels(tuple(names)).digest != labels.digest:
         raise CheckpointError(

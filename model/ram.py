@@ -19,6 +19,7 @@ from model.label_queries import (
     check_queries,
 )
 from model.losses import asymmetric_loss
+from model.shortlist import Shortlist
 from model.swin import SWIN_B, SWIN_L, SwinEncoder, SwinShape
 from model.text_networks import TagGuidedCaptioner, TextShape
 
@@ -109,9 +110,12 @@ class RecognizeAnything(nn.Module):
         self.decoder = RecognitionDecoder(
             shape.text_dim, shape.hidden, shape.image_dim, shape.feed_forward, shape.layers,
             shape.heads, shape.dropout, shape.labels if shape.variant == "tag2text" else None,
+            attention_dropout=shape.dropout,
         )  # fmt: skip
         self.captioner = (
-            TagGuidedCaptioner(shape.text, shape.image_dim, self.decoder) if shape.text else None
+            TagGuidedCaptioner(shape.text, shape.image_dim, self.decoder, shape.dropout)
+            if shape.text
+            else None
         )
 
     def set_queries(self, embedding: Tensor) -> None:
@@ -147,13 +151,25 @@ class RecognizeAnything(nn.Module):
         result: Tensor = self.decoder(queries, tokens)
         return result
 
+    def shortlisted(self, tokens: Tensor, shortlist: Shortlist) -> Tensor:
+        """Logits (B, L) of the labels that `shortlist` chooses for each image, -inf elsewhere."""
+        logits = tokens.new_full((len(tokens), self.queries.labels), -torch.inf)
+        for row, chosen in enumerate(shortlist.choose(tokens[:, 0])):
+            own = tokens[row : row + 1]
+            logits[row, chosen] = self.decoder(self.queries(own[:, 0]), own, chosen)[0]
+        return logits
+
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) give logits (B, L); a tag's score is their sigmoid."""
         return self.logits(self.tokens(pixels))
 
     def captions(self, pixels: Tensor, tags: Sequence[Sequence[str]], **limits: int) -> list[str]:
         """One caption an image, guided by its tags; limits as in `TagGuidedCaptioner.pieces`."""
-        return self._captioner().captions(self.tokens(pixels), tags, **limits)
+        return self.say(self.tokens(pixels), tags, **limits)
+
+    def say(self, tokens: Tensor, tags: Sequence[Sequence[str]], **limits: int) -> list[str]:
+        """`captions` of image tokens that are there already."""
+        return self._captioner().captions(tokens, tags, **limits)
 
     def losses(
         self, pixels: Tensor, targets: Tensor, *, tags: Sequence[Sequence[str]] = (),

@@ -19,20 +19,28 @@ TEMPLATES = ("a photo of a {}.", "there is a {} in the picture.", "{}")
 BATCH = 64
 
 
-def prompt_ensemble(
-    names: Sequence[str], embed: Callable[[Sequence[str]], npt.NDArray[np.float32]]
-) -> npt.NDArray[np.float32]:
-    """(L, dim), rows of length 1: each the mean embedding of a few sentences about its name.
+def few_sentences(name: str) -> tuple[str, ...]:
+    """Three sentences about a label."""
+    plain = name.replace("_", " ")
+    return tuple(template.format(plain) for template in TEMPLATES)
 
-    `embed` gives rows of length 1 for sentences.
+
+def prompt_ensemble(
+    names: Sequence[str],
+    embed: Callable[[Sequence[str]], npt.NDArray[np.float32]],
+    sentences: Callable[[str], tuple[str, ...]] = few_sentences,
+) -> npt.NDArray[np.float32]:
+    """(L, dim), rows of length 1: each the mean embedding of some sentences about its name.
+
+    `embed` gives rows of length 1 for texts; `sentences` as many for each name.
 
     Raises:
         ModelError: a name is empty, which would give a query of no meaning.
     """
     if any(not name.strip() for name in names):
         raise ModelError("a label name is empty; every label needs a text to be queried by")
-    plain = [name.replace("_", " ") for name in names]
-    total = sum(embed([template.format(name) for name in plain]) for template in TEMPLATES)
+    columns = zip(*map(sentences, names), strict=True) if names else [()]
+    total = sum(embed(column) for column in columns)
     result: npt.NDArray[np.float32] = total / np.linalg.norm(total, axis=1, keepdims=True)
     return result
 

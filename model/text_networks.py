@@ -45,13 +45,17 @@ class TagGuidedCaptioner(nn.Module):
     which splits the same weights into other heads (FACTS 4.8, 3).
     """
 
-    def __init__(self, shape: TextShape, image_dim: int, recognition: RecognitionDecoder) -> None:
+    def __init__(
+        self, shape: TextShape, image_dim: int, recognition: RecognitionDecoder, dropout: float
+    ) -> None:
         super().__init__()
         self.shape = shape
         self.tag_encoder = BlipTextModel(
-            _config(shape, shape.encoder_layers, image_dim), add_pooling_layer=False
+            _config(shape, shape.encoder_layers, image_dim, dropout), add_pooling_layer=False
         )
-        self.text_decoder = BlipTextLMHeadModel(_config(shape, shape.decoder_layers, shape.hidden))
+        self.text_decoder = BlipTextLMHeadModel(
+            _config(shape, shape.decoder_layers, shape.hidden, dropout)
+        )
         self.text_decoder.cls.predictions.decoder.weight = (
             self.text_decoder.bert.embeddings.word_embeddings.weight
         )
@@ -154,7 +158,7 @@ class TagGuidedCaptioner(nn.Module):
             )
 
 
-def _config(shape: TextShape, layers: int, looks_at: int) -> BlipTextConfig:
+def _config(shape: TextShape, layers: int, looks_at: int, dropout: float) -> BlipTextConfig:
     if shape.hidden % shape.heads:
         raise ModelError(
             f"a hidden width of {shape.hidden} does not split into {shape.heads} text heads; "
@@ -164,6 +168,7 @@ def _config(shape: TextShape, layers: int, looks_at: int) -> BlipTextConfig:
         vocab_size=shape.vocabulary, hidden_size=shape.hidden, encoder_hidden_size=looks_at,
         intermediate_size=shape.feed_forward, num_hidden_layers=layers,
         num_attention_heads=shape.heads, max_position_embeddings=shape.positions,
+        hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
         hidden_act="gelu", layer_norm_eps=1e-12, is_decoder=True, use_cache=True,
         bos_token_id=BEGIN, sep_token_id=SEPARATOR, eos_token_id=SEPARATOR, pad_token_id=PAD,
     )  # fmt: skip

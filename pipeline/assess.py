@@ -51,7 +51,7 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         everything = vocabulary_of(opened.query(LABELS))
         features = images_of(opened.query(EVAL_FEATURES))
         truth = multi_hot(features, everything, opened.query(TRUTH))
-        _refuse_trained(opened, [row["image_id"] for row in images])
+        refuse_trained(opened, [row["image_id"] for row in images])
         stored_by = opened.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
     if isinstance(tagger, LakeTagger):
         trained = set(tagger.info.tag_ids)
@@ -71,7 +71,9 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         shared = everything.subset(keep)
         asked = tagger.asked(shared.names)
     uris = {row["image_id"]: row["uri"] for row in images}
-    scores, rows, unread = _score(asked, [uris[image_id] for image_id in features.ids], progress)
+    scores, rows, unread = score_pictures(
+        asked, [uris[image_id] for image_id in features.ids], progress
+    )
     return Scored(
         shared.names, shared.kinds, scores, truth[rows][:, keep], asked.thresholds, unread
     )
@@ -89,9 +91,9 @@ def score_benchmark(
     found = read_benchmark(annotations, names, images)
     if lake is not None:
         with Lake.open(lake, read_only=True) as opened:
-            _refuse_trained(opened, [_sha(path) for path in found.images])
+            refuse_trained(opened, [_sha(path) for path in found.images])
     asked = tagger.asked(tuple(name.lower() for name in found.names))
-    scores, rows, unread = _score(asked, [str(path) for path in found.images], progress)
+    scores, rows, unread = score_pictures(asked, [str(path) for path in found.images], progress)
     if not rows:
         raise SourceError(
             f"{images}: none of {len(found.images)} images can be read; is it the folder?"
@@ -100,7 +102,7 @@ def score_benchmark(
     return Scored(found.names, kinds, scores, found.truth[rows], asked.thresholds, unread)
 
 
-def _score(
+def score_pictures(
     tagger: ImageTagger, uris: Sequence[str], progress: Progress
 ) -> tuple[Floats, list[int], list[str]]:
     """Scores of the readable images, their places in `uris`, and what could not be read."""
@@ -114,7 +116,12 @@ def _score(
     return np.concatenate(parts), rows, unread
 
 
-def _refuse_trained(lake: Lake, image_ids: Sequence[str]) -> None:
+def refuse_trained(lake: Lake, image_ids: Sequence[str]) -> None:
+    """No model is judged on images that a lake trains on.
+
+    Raises:
+        SourceError: some of them are.
+    """
     trained = lake.query(
         "SELECT image_id, name FROM current_images WHERE split = 'train' "
         "AND list_contains($ids, image_id) ORDER BY image_id",

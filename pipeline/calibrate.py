@@ -2,7 +2,8 @@
 
 `generate` is the score from which an image gets the tag by the tagger alone; `support` the lower
 one that is enough where a generated caption names it, too; from `doubt` on a missing tag is not
-taken as absent when the tagger is retrained.
+taken as absent when the tagger is retrained. `tag` is the score from which the tagger gives a tag
+to a picture: that of the best F1, or of a precision that is asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from model.metrics import precision_thresholds
+from model.metrics import best_f1_thresholds, precision_thresholds
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
 from pipeline.fingerprint import digest
@@ -33,7 +34,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 2
+    version = 3
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -61,6 +62,12 @@ class Calibrate(Stage):
                 column: precision_thresholds(scores[others], targets[others], wanted[name])
                 for column, name in _CUTS.items()
             }
+            given = self.config.calibrate.tag_precision
+            cuts["tag"] = (
+                best_f1_thresholds(scores[others], targets[others])
+                if given is None
+                else precision_thresholds(scores[others], targets[others], given)
+            )
             tables.append(_rows(vocabulary, fold, cuts, targets[others]))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty

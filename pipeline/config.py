@@ -76,6 +76,9 @@ class CalibrateConfig(Section):
     doubt: float = Field(
         0.3, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
+    tag_precision: float | None = Field(
+        None, gt=0, lt=1, description="that `tag` and `evaluate` give tags at; none: best F1"
+    )
 
 
 class GroundConfig(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from model.checkpoint import load_tagger
 from model.clip import Clip
 from model.image_tagger import ImageTagger, LakeTagger, RamTagger, encoder_of
-from model.published import PublishedLabels, load_converted, load_published, save_converted
+from model.published import load_converted, load_published, published_labels, save_converted
+from model.shortlist import Shortlist
 from model.text import TextEncoder
 from model.zero_shot import BlipTagger, ClipTagger
 from parsing.label_files import PublishedList
@@ -29,12 +30,14 @@ class Wanted:
         model: role or digest of a model of the lake (None: the one in service), or KIND:PATH.
         names, thresholds: lists aligned with a published `.pth`, which has none inside.
         clip: the CLIP model whose text encoder made the label queries of a published checkpoint.
+        shortlist: score only the labels that a converted checkpoint's shortlist chooses.
     """
 
     model: str | None = None
     names: Path | None = None
     thresholds: Path | None = None
     clip: Path | None = None
+    shortlist: bool = False
 
 
 def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
@@ -45,6 +48,8 @@ def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
         ModelError: it cannot be read.
     """
     kind, colon, path = (wanted.model or "").partition(":")
+    if wanted.shortlist and (kind != "ram" or not Path(path).is_dir()):
+        raise PlanError("--shortlist: only a converted checkpoint, ram:FOLDER, has one")
     if not colon:
         return lake_tagger(lake, wanted.model)
     if kind not in TAGGERS:
@@ -56,14 +61,23 @@ def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
 
 def _ram(path: Path, wanted: Wanted) -> ImageTagger:
     text = TextEncoder() if wanted.clip is None else Clip(wanted.clip)
+    if wanted.thresholds is not None and wanted.names is None:
+        raise PlanError("--thresholds: is aligned with a label list; give it by --names FILE")
     if path.is_dir():
-        names = None if wanted.names is None else PublishedList.read(wanted.names).names
-        return RamTagger.of(*load_converted(path, names), text)
+        listed = wanted.names and PublishedList.read(wanted.names, wanted.thresholds)
+        model, labels = load_converted(path, listed.names if listed else None)
+        if listed and listed.thresholds:
+            labels = replace(labels, thresholds=listed.thresholds)
+        tagger = RamTagger.of(model, labels, text)
+        if not wanted.shortlist:
+            return tagger
+        return replace(tagger, shortlist=Shortlist.load(path, len(tagger.names)))
     if wanted.names is None:
         raise PlanError(f"{path}: has no label list inside; give it by --names FILE")
     given = PublishedList.read(wanted.names, wanted.thresholds)
-    labels = PublishedLabels(given.names, given.thresholds)
-    return RamTagger.of(load_published(path, given.names), labels, text)
+    model = load_published(path, given.names)
+    labels = published_labels(model.shape.variant, given.names, given.thresholds)
+    return RamTagger.of(model, labels, text)
 
 
 def _clip(path: Path, wanted: Wanted) -> ImageTagger:
@@ -90,7 +104,7 @@ _MODEL = """
     ORDER BY m.fold, m.model_digest LIMIT 1
 """
 _CUTS = """
-    SELECT tag_id, median(generate) AS cut FROM current_thresholds
+    SELECT tag_id, median(coalesce(tag, generate)) AS cut FROM current_thresholds
     WHERE label_version = $version GROUP BY tag_id
 """
 
@@ -154,4 +168,5 @@ def convert(file: Path, names: Path, thresholds: Path | None, out: Path) -> Path
     """
     published = PublishedList.read(names, thresholds)
     model = load_published(file, published.names)
-    return save_converted(model, PublishedLabels(published.names, published.thresholds), out)
+    labels = published_labels(model.shape.variant, published.names, published.thresholds)
+    return save_converted(model, labels, out)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 3
+CATALOG_VERSION = 4
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -218,7 +218,8 @@ _ALL = (
     ),
     _table(
         "thresholds",
-        "per tag and fold: scores that give the tag alone, or with a caption, or forbid to deny it",
+        "per tag and fold: scores that give the tag alone, or with a caption, forbid to deny it, "
+        "or from which a tagger gives it to pictures",
         ("label_version", "fold", "tag_id"),
         label_version=STR,
         fold=I32,
@@ -226,6 +227,7 @@ _ALL = (
         generate=F32,
         support=F32,
         doubt=F32,
+        tag=F32,
         positives=I32,
     ),
     _table(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model.images import load_image
-from model.published import PublishedLabels, load_published, save_converted
+from model.published import PublishedLabels, load_converted, load_published, save_converted
 from pipeline.taggers import lake_tagger
 from storage.lake import Lake
 from tests.conftest import Cli
@@ -70,6 +71,27 @@ def test_evaluate_agrees_with_the_cycle(demo: Path, cli: Cli, tmp_path: Path) ->
     shown = [float(row["AP"]) for row in rows if row["AP"]]
     assert np.mean(shown) == pytest.approx(figures["mAP"]["value"], abs=1e-6)
     assert {row["kind"] for row in found["kinds"]} <= {"object", "scene", "attribute", "action"}
+
+
+def test_captions_are_judged_by_what_people_said(demo: Path, cli: Cli, tmp_path: Path) -> None:
+    lake = ["--lake", demo / "lake"]
+    done = cli("evaluate", "--captions", *lake, "--out", tmp_path / "captions.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (figure,) = found["overall"]
+    assert figure["low"] < figure["value"] < figure["high"]
+    assert found["images"] == len(images_of(demo, "eval"))
+    with (tmp_path / "captions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert np.mean([float(row["CIDEr-D"]) for row in rows]) == pytest.approx(figure["value"])
+    assert all(row["caption"] for row in rows)
+    # RAM of random weights says nothing that people say.
+    file_ = save(weights_of(Tiny()), tmp_path / "ram.pth")
+    (tmp_path / "names.txt").write_text("dog\ncat\nsky\ntree\ncar\nboat\nowl\n")
+    model = ["--model", f"ram:{file_}", "--names", tmp_path / "names.txt"]
+    other = cli("evaluate", "--captions", *model, *lake, "--json")
+    assert other.returncode == 0, other.stderr
+    assert json.loads(other.stdout)["overall"][0]["value"] < 0.5 * figure["value"]
 
 
 def test_a_model_is_not_judged_by_what_it_learned_from(
@@ -143,13 +165,77 @@ def test_a_published_checkpoint_from_file_to_tags(demo: Path, cli: Cli, tmp_path
     assert asked.returncode == 1 and "--clip" in asked.stderr
 
 
+def imported(cli: Cli, folder: Path, cuts: str) -> Path:
+    """A converted RAM of random weights with a threshold a label."""
+    file = save(weights_of(Tiny()), folder / "ram.pth")
+    (folder / "names.txt").write_text("dog\ncat\nsky\ntree\ncar\nboat\nowl\n")
+    (folder / "cuts.txt").write_text(cuts)
+    done = cli(
+        "models", "import", file, "--names", folder / "names.txt", "--thresholds",
+        folder / "cuts.txt", "--out", folder / "models",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.split()[1].rstrip(";"))
+
+
+def test_thresholds_come_from_images_it_was_not_trained_on(
+    demo: Path, cli: Cli, tmp_path: Path
+) -> None:
+    lake = ["--lake", demo / "lake"]
+    folder = imported(cli, tmp_path, "0.123\n" * 7)
+    done = cli("models", "calibrate", folder, *lake, "--out", tmp_path / "cut")
+    assert done.returncode == 0 and "24 train images" in done.stdout, done.stderr
+    (cut,) = (tmp_path / "cut").iterdir()
+    model, labels = load_converted(cut)
+    assert labels.thresholds is not None and labels.publication is None
+    with Lake.open(demo / "lake", read_only=True) as opened:
+        known = opened.query("SELECT DISTINCT surface FROM current_label_surfaces").column(0)
+    for name, threshold in zip(labels.names, labels.thresholds, strict=True):
+        assert (threshold == pytest.approx(0.123)) == (name not in known.to_pylist())
+    judged = json.loads(cli("evaluate", "--model", f"ram:{cut}", *lake, "--json").stdout)
+    told = {row["tag"]: row["threshold"] for row in judged["tags"]}
+    assert told and all(
+        told[name] == pytest.approx(labels.thresholds[labels.names.index(name)]) for name in told
+    )
+    # What a lake trained is held against the images that it was not trained on.
+    own = save_converted(model, replace(labels, publication="of this lake"), tmp_path / "own")
+    done = cli("models", "calibrate", own, *lake, "--out", tmp_path / "cut", "--precision", "0.9")
+    assert done.returncode == 0 and "8 eval images" in done.stdout, done.stderr
+
+
+def test_a_shortlist_is_off_until_asked_for_and_must_keep_the_tags(
+    demo: Path, cli: Cli, tmp_path: Path
+) -> None:
+    lake = ["--lake", demo / "lake"]
+    picture = images_of(demo, "eval")[0]
+    folder = imported(cli, tmp_path, "0\n" + "1\n" * 6)  # every image is a dog and nothing else
+    asked = ["tag", picture, "--model", f"ram:{folder}", "--json"]
+    without = cli(*asked, "--shortlist")
+    assert without.returncode == 1 and "models shortlist" in without.stderr
+    made = cli("models", "shortlist", folder, *lake)
+    assert made.returncode == 0 and "keeps 100.00% of the tags" in made.stdout, made.stderr
+    exact, quick = (json.loads(cli(*asked, *more).stdout) for more in ([], ["--shortlist"]))
+    assert [row["tag"] for row in exact] == [row["tag"] for row in quick] == ["dog"]
+    assert quick[0]["score"] == pytest.approx(exact[0]["score"], abs=1e-5)
+    all_given = imported(cli, tmp_path, "0\n" * 7)
+    lost = cli("models", "shortlist", all_given, *lake)
+    assert lost.returncode == 1 and "99.5% is wanted; not written" in lost.stderr
+    assert sorted(path.name for path in all_given.iterdir()) == [
+        "model.json", "weights.safetensors",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["tag", "x.jpg", "--model", "blob:x"], "choose from: ram, clip, blip"),
         (["tag", "x.jpg", "--model", "ram:x.pth"], "give it by --names"),
         (["tag", "x.jpg", "--model", "nothing"], "no model 'nothing'"),
+        (["tag", "x.jpg", "--shortlist"], "only a converted checkpoint"),
+        (["models", "shortlist", "nowhere"], "no converted checkpoint"),
         (["evaluate", "--benchmark", "x"], "--benchmark-names and --images"),
+        (["evaluate", "--captions", "--threshold", "0.5"], "nor a threshold belongs to captions"),
+        (["evaluate", "--captions", "--model", "baseline"], "no captioner 'baseline'"),
         (["train", "embedded", "--out", "x"], "trained by `tagwright run`"),
         (["train", "swin_b_4m", "--set", "lrr=1", "--out", "x"], "did you mean lr?"),
     ],

@@ -345,9 +345,12 @@ def asl(logits: Array, targets: Array, gamma_neg: float, clip: float) -> float:
 
 def beam_search(
     w: Weights, tiny: Tiny, guided: Array, start: Sequence[int], beams: int, shortest: int,
-    longest: int,
+    longest: int, power: float = 1.0,
 ) -> list[int]:  # fmt: skip
-    """The best finished caption: sum of log-probabilities over generated pieces, end included."""
+    """The best finished caption: sum of log-probabilities over generated pieces, end included.
+
+    The sum is divided by their number to the `power` (1 as published).
+    """
     end, alive, done = 102, [(0.0, list(start))], list[tuple[float, list[int]]]()
     while alive and len(alive[0][1]) < longest:
         ahead = []
@@ -361,12 +364,12 @@ def beam_search(
         for rank, (score, pieces) in enumerate(ahead[: 2 * beams]):
             if pieces[-1] == end:
                 if rank < beams:
-                    done.append((score / (len(pieces) - len(start)), pieces))
+                    done.append((score / (len(pieces) - len(start)) ** power, pieces))
             elif len(alive) < beams:
                 alive.append((score, pieces))
         done = sorted(done, key=lambda item: -item[0])[:beams]
         length = len(alive[0][1]) - len(start)
-        if len(done) == beams and done[-1][0] >= alive[0][0] / length:
+        if len(done) == beams and done[-1][0] >= alive[0][0] / length**power:
             alive = []
-    done += [(score / (len(pieces) - len(start)), pieces) for score, pieces in alive]
+    done += [(score / (len(pieces) - len(start)) ** power, pieces) for score, pieces in alive]
     return max(done, key=lambda item: item[0])[1]

@@ -99,6 +99,54 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> No
     assert not same(other, calm)
 
 
+def losses_of(folder: Path, name: str, shape: RamShape = SHAPE, **settings: Any) -> list[float]:
+    config = CONFIG.model_copy(update=settings)
+    return fit(network(shape), pictures(folder / "pictures"), NAMES, config, folder / name).loss
+
+
+def test_half_precision_keeps_the_losses_and_the_weights_whole(tmp_path: Path) -> None:
+    kinds: list[torch.dtype] = []
+    model = network()
+    first: Any = model.encoder.network.encoder.layers[0].blocks[0].mlp
+    first.register_forward_hook(lambda _, args, result: kinds.append(result.dtype))
+    config = CONFIG.model_copy(update={"bf16": True})
+    found = fit(model, pictures(tmp_path / "pictures"), NAMES, config, tmp_path / "half").loss
+    np.testing.assert_allclose(found, losses_of(tmp_path, "whole"), rtol=2e-3)
+    assert set(kinds) == {torch.bfloat16}
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_checkpointing_computes_twice_and_changes_nothing(tmp_path: Path) -> None:
+    calls = {"kept": 0, "again": 0}
+    curves = {}
+    for name in calls:
+        model = network()  # with dropout, which must fall on the same numbers both times
+        deep: Any = model.encoder.network.encoder.layers[0].blocks[0].mlp
+
+        def count(*_: Any, name: str = name) -> None:
+            calls[name] += 1
+
+        deep.register_forward_hook(count)
+        config = CONFIG.model_copy(update={"gradient_checkpointing": name == "again"})
+        curves[name] = fit(
+            model, pictures(tmp_path / "pictures"), NAMES, config, tmp_path / name
+        ).loss
+    np.testing.assert_allclose(curves["again"], curves["kept"], rtol=0, atol=1e-6)
+    assert calls["again"] == 2 * calls["kept"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_network_has_the_same_losses(tmp_path: Path) -> None:
+    calm = replace(SHAPE, dropout=0.0, swin=replace(SHAPE.swin, drop_path=0.0))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    found = losses_of(tmp_path, "compiled", calm, compile=True)
+    np.testing.assert_allclose(found, losses_of(tmp_path, "plain", calm), rtol=0, atol=1e-4)
+    # Other captions are no reason to compile anew.
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 8
+
+
 def test_it_learns(tmp_path: Path) -> None:
     examples = pictures(tmp_path / "pictures", 24)
     model = network(replace(SHAPE, text=None, dropout=0.0))

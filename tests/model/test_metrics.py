@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.metrics import evaluate_scores, intervals, precision_thresholds
+from model.metrics import (
+    best_f1_thresholds,
+    evaluate_scores,
+    intervals,
+    precision_thresholds,
+)
 
 SCORES = np.array([[0.9, 0.2, 0.1], [0.8, 0.7, 0.2], [0.3, 0.6, 0.3], [0.1, 0.1, 0.9]], np.float32)
 TARGETS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0]], np.float32)
@@ -91,6 +96,22 @@ def test_intervals_hold_the_figures_of_resampled_images() -> None:
     assert found == intervals(scores, targets, thresholds, seed=1)
 
 
+def test_intervals_lie_round_the_figure_where_positives_are_few() -> None:
+    random = np.random.default_rng(5)
+    targets = (random.random((60, 150)) < 0.06).astype(np.float32)
+    scores = (random.random((60, 150)) + 0.1 * targets).astype(np.float32)
+    figure = evaluate_scores(scores, targets).overall["mAP"]
+    drawn = [random.integers(0, 60, 60) for _ in range(60)]
+    doubled = [evaluate_scores(scores[rows], targets[rows]).overall["mAP"] for rows in drawn]
+    # Images that are doubled raise average precision, of whatever model.
+    raised = np.mean(doubled) - figure
+    assert raised > 0.015
+    low, high = intervals(scores, targets)["mAP"]
+    assert low < figure < high
+    assert abs((low + high) / 2 - figure) < 0.3 * raised
+    assert high - low == pytest.approx(np.subtract(*np.percentile(doubled, (97.5, 2.5))), rel=0.3)
+
+
 def test_a_threshold_per_class_is_used() -> None:
     scores = np.array([[0.6, 0.6], [0.2, 0.2]], np.float32)
     targets = np.array([[1, 1], [0, 0]], np.float32)
@@ -108,3 +129,33 @@ def test_a_score_counts_against_what_its_class_scores_without_the_tag() -> None:
     assert cuts[3] < 0.1 < cuts[:3].min()
     found = scores >= cuts
     assert (found & (targets > 0))[:, 3].sum() > 0.8 * targets[:, 3].sum()
+
+
+def test_best_f1_is_the_best_cut_of_a_class_with_many_positives() -> None:
+    scores, targets = calibrated(3, images=4000)
+    thresholds = best_f1_thresholds(scores, targets)
+    for column, cut in enumerate(thresholds):
+        tried = np.linspace(0.05, 0.95, 91)
+        said = scores[:, column] >= tried[:, None]
+        right = (said * targets[:, column]).sum(axis=1)
+        f1 = 2 * right / (said.sum(axis=1) + targets[:, column].sum())
+        own = scores[:, column] >= cut
+        found = 2 * (own * targets[:, column]).sum() / (own.sum() + targets[:, column].sum())
+        assert found >= f1.max() - 2e-3
+
+
+def test_a_lucky_class_does_not_set_its_own_cut() -> None:
+    scores, targets = calibrated(4, images=400, classes=12)
+    targets[:, 0] = 0
+    lucky = int(np.argmin(scores[:, 0]))
+    targets[lucky, 0] = 1  # its only positive scores lowest: alone it would give every image
+    thresholds = best_f1_thresholds(scores, targets)
+    assert thresholds[0] > 0.25
+    assert (best_f1_thresholds(scores, np.zeros_like(targets)) > 1).all()
+
+
+def test_images_that_tie_are_given_together() -> None:
+    scores = np.repeat(np.array([[0.9], [0.5], [0.1]], np.float32), (3, 40, 40), axis=0)
+    targets = np.zeros_like(scores)
+    targets[:3], targets[3:33] = 1, 1
+    assert best_f1_thresholds(scores, targets) == pytest.approx([0.3])

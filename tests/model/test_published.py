@@ -106,6 +106,37 @@ def test_captions_are_those_of_beam_search(variant: str, ending: float, tmp_path
         assert [piece for piece in row if piece] == wanted
 
 
+@pytest.mark.parametrize(
+    ("seed", "soft", "wrong", "lengths"), [(0, 0.6, 0.0, (14, 6)), (1, 0.4, 2.0, (6, 14))]
+)
+def test_beams_are_compared_by_their_mean(
+    seed: int, soft: float, wrong: float, lengths: tuple[int, int], tmp_path: Path
+) -> None:
+    """Networks whose best caption is another where sums are not divided by the length to 1."""
+    tiny = tiny_of("tag2text")
+    weights = weights_of(tiny, seed)
+    weights["text_decoder.cls.predictions.bias"][102] += 3
+    for part in ("weight", "bias"):  # so that several pieces are likely
+        weights[f"text_decoder.cls.predictions.transform.LayerNorm.{part}"] *= soft
+    model, w = load_published(save(weights, tmp_path / "a.pth")), arrays(weights)
+    pixels = pictures(tiny, 1)
+    pieces = tokenizer()("dog | green grass").input_ids
+    padded = [30523, *pieces[1:], *[0] * (40 - len(pieces))]
+    tokens = np_ram.image_tokens(w, tiny, pixels[0].double().numpy())
+    guided = np_ram.guide(w, tiny, tokens, padded)
+    start = [30522, *tokenizer()("a picture of").input_ids[1:-1]]
+    right, other = (
+        np_ram.beam_search(w, tiny, guided, start, 3, 5, 14, power) for power in (1.0, wrong)
+    )
+    assert (len(right), len(other)) == lengths
+    assert model.captioner is not None
+    with torch.no_grad():
+        found = model.captioner.pieces(
+            model.tokens(pixels), [["dog", "green grass"]], max_pieces=14, min_pieces=5
+        )
+    assert [piece for piece in found[0].tolist() if piece] == right
+
+
 def test_the_losses_are_those_of_the_published_formulas(tmp_path: Path) -> None:
     tiny = Tiny()
     model, w = load(tiny, tmp_path / "a.pth"), arrays(weights_of(tiny))

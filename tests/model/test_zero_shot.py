@@ -21,6 +21,7 @@ from model.captioner import tokenizer
 from model.clip import CLIP_MEAN, CLIP_STD, Clip
 from model.errors import ModelError
 from model.pixels import Pixels
+from model.prompts import sentences
 from model.text import TEMPLATES
 from model.zero_shot import BlipTagger, ClipTagger
 
@@ -75,14 +76,14 @@ def test_clip_scores_are_its_own_cosines(clip_folder: Path) -> None:
     words = CLIPTokenizer.from_pretrained(clip_folder)
     look = Pixels(32, CLIP_MEAN, CLIP_STD)
     pixels = torch.stack([look.inference(picture) for picture in PICTURES])
-    for column, name in enumerate(("dog", "red car")):
+    for column, name in enumerate(("dog", "red_car")):
         # Each sentence alone: the padding of the others must not matter.
-        sentences = [
-            model(**words(template.format(name), return_tensors="pt"), pixel_values=pixels)
-            for template in TEMPLATES
+        seen = [
+            model(**words(sentence, return_tensors="pt"), pixel_values=pixels)
+            for sentence in sentences(name)
         ]
-        text = torch.cat([s.text_embeds for s in sentences]).mean(dim=0)
-        wanted = sentences[0].image_embeds @ (text / text.norm())
+        text = torch.cat([s.text_embeds for s in seen]).mean(dim=0)
+        wanted = seen[0].image_embeds @ (text / text.norm())
         np.testing.assert_allclose(scores[:, column], wanted.detach(), atol=1e-5)
     assert tagger.thresholds is None and tagger.names == ("dog", "red_car")
 
