@@ -244,8 +244,10 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
     if word.pos in ("NOUN", "PROPN"):
         if word.dep in ("pobj", "dobj"):
             return names_colour(word)
+        if word.dep not in ("compound", "nmod", "amod"):
+            return False
         bare = wordnet.is_adjective(low) and not wordnet.has(low, "n")
-        return word.dep in ("compound", "nmod", "amod") and (bare or wordnet.is_colour(low))
+        return bare or wordnet.is_colour(low) or wordnet.is_material(low)
     return word.dep == "amod" and word.tag in ("VBN", "VBG") and _is_quality(word)
 
 
