@@ -198,6 +198,14 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "ADV", "RB"
 
 
+def quality_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "People are upside-down": what one is, though the tagger takes it for a thing."""
+    if word.pos not in NOMINAL or word.dep not in ("acomp", "attr", "oprd") or word.kids("det"):
+        return
+    if wordnet.has(word.low, "a") and not wordnet.has(wordnet.lemma(word.low, "n"), "n"):
+        word.pos, word.tag, word.dep = "ADJ", "JJ", "acomp"
+
+
 def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
     """ "biking in gloves and a hat": two things, not an activity and a thing.
 

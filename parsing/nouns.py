@@ -121,6 +121,8 @@ def _names_something(word: Word) -> bool:
         return False
     if word.pos == "PROPN" and not _common(word):
         return False
+    if word.dep == "amod" and wordnet.is_material(word.low):
+        return False
     if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):
         return True
     # "a beach photo" shows a beach
@@ -192,7 +194,7 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
     known = _known_start(head, before)
     plain = _compound_start(before, head)
     size = max(known, min(plain, _COMPOUND - 1))
-    if known < size < len(before) and _listed(f"{before[-size - 1].low} {before[-size].low}"):
+    if known < size < len(before) and not wordnet.is_colour(before[-size - 1].low) and _listed(f"{before[-size - 1].low} {before[-size].low}"):
         size += 1  # "real estate office", "hot dog stand"
     inside = before[len(before) - size :] if size else []
     base = noun_lemma(head)
@@ -242,7 +244,8 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
     if first.pos == "ADJ" and wordnet.supersense(noun_lemma(head), "n") == "noun.body":
         return True  # "right hand", "hind leg", "human head"
-    if first.pos == "ADJ" and wordnet.merely_describes(first.low, name):
+    plain = first.pos == "ADJ" and first.low not in lexicon.noise("a")
+    if plain and wordnet.merely_describes(first.low, name):
         return True
     # "big fish" is listed, too: as an important person
     kinds = {synset.lexname for synset in wordnet.senses(name, "n")}

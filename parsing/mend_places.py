@@ -1,0 +1,113 @@
+"""Mends where prepositions hang: the model takes the nearest noun, captions mean who or what acts."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+from parsing.mend_tree import NOMINAL, living
+from parsing.words import Word
+
+_PICTURE = {"background", "backdrop", "foreground", "distance"}
+_OWNERS = {"his", "her", "their", "my", "your"}
+_WHERE = {
+    "across", "along", "around", "at", "behind", "beside", "down", "in", "inside", "near",
+    "on", "outside", "over", "through", "under",
+}  # fmt: skip
+_DOING = {"noun.act", "noun.event"}
+_SEEN = {"noun.animal", "noun.artifact", "noun.body", "noun.object", "noun.group", "noun.plant"}
+_WEATHER = {"noun.phenomenon"}
+
+
+def with_in_the_background(word: Word, words: list[Word]) -> None:
+    """ "a rock with waves in the background": the rock has no waves, the picture has."""
+    if word.low != "in" or not any(noun.low in _PICTURE for noun in word.kids("pobj")):
+        return
+    for other in reversed(words[max(0, word.i - 6) : word.i]):
+        if other.low == "with" and other.dep == "prep":
+            if not any(wordnet.is_worn(_base(thing)) for thing in other.kids("pobj")):
+                other.dep = "dep"
+            return
+        if other.pos == "ADP" and other.low != "of":
+            return
+
+
+def with_his_own(word: Word, words: list[Word]) -> None:
+    """ "stands by a rock with his hand up": the hand is his, not the rock's."""
+    thing = _thing(word)
+    if word.low != "with" or thing is None or word.head is None:
+        return
+    if word.head.pos not in NOMINAL or living(word.head):
+        return
+    if any(owner.low in _OWNERS for owner in thing.kids("poss")):
+        _hung(word, _who_or_what(word.head))
+
+
+def place_of_the_wearer(word: Word, words: list[Word]) -> None:
+    """ "a man in a coat on a street", "rolls on his back in the grass": he is there, too."""
+    thing, worn = _thing(word), word.head
+    if word.low not in _WHERE or thing is None or worn is None or worn.dep != "pobj":
+        return
+    base = _base(worn)
+    own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
+    if own and worn.pos in NOMINAL and wordnet.noun_kind(_base(thing)) == "scene":
+        _hung(word, _who_or_what(worn))
+
+
+def place_of_the_event(word: Word, words: list[Word]) -> None:
+    """ "does a trick on a ramp": where he does it."""
+    thing, event = _thing(word), word.head
+    if word.low not in _WHERE or thing is None or event is None or event.dep != "dobj":
+        return
+    base = _base(thing)
+    seen = wordnet.noun_kind(base) == "scene" or wordnet.supersense(base, "n") in _SEEN
+    if seen and wordnet.supersense(_base(event), "n") in _DOING and event.pos in NOMINAL:
+        _hung(word, event.head)
+
+
+def before_an_audience(word: Word, words: list[Word]) -> None:
+    """ "dances with a girl in front of a crowd": both are, not the girl alone."""
+    partner = word.head
+    if word.low != "in" or not any(noun.low == "front" for noun in word.kids("pobj")):
+        return
+    if partner is None or partner.dep != "pobj" or not living(partner) or partner.head is None:
+        return
+    verb = partner.head.head
+    if partner.head.low == "with" and verb is not None and verb.pos == "VERB":
+        _hung(word, verb)
+
+
+def in_the_weather(word: Word, words: list[Word]) -> None:
+    """ "running on a street in snow": weather is where all happens."""
+    thing, place = _thing(word), word.head
+    if word.low != "in" or thing is None or place is None or place.dep != "pobj":
+        return
+    prep = place.head
+    verb = prep.head if prep is not None else None
+    if verb is not None and verb.pos == "VERB":
+        name = _base(thing)
+        if wordnet.supersense(name, "n") in _WEATHER and wordnet.noun_kind(name) == "scene":
+            _hung(word, verb)
+
+
+def _thing(prep: Word) -> Word | None:
+    return next(iter(prep.kids("pobj")), None)
+
+
+def _base(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
+
+
+def _who_or_what(noun: Word) -> Word | None:
+    """What a noun in a place is said of: a verb, or a living thing."""
+    word: Word | None = noun
+    for _ in range(4):
+        if word is None or word.head is None:
+            return None
+        word = word.head.head if word.dep == "pobj" else word.head
+        if word is not None and (word.pos == "VERB" or living(word)):
+            return word
+    return None
+
+
+def _hung(word: Word, goal: Word | None) -> None:
+    if goal is not None:
+        word.moved(goal, "prep")
