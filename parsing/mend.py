@@ -43,7 +43,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
     ),
-    "ADV": (mend_others.only_a_noun,),
+    "ADV": _EXCLAMATION,
     "ADP": (
         mend_places.with_in_the_background,
         mend_places.with_his_own,

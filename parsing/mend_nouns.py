@@ -199,7 +199,13 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
 
 
 def quality_read_as_noun(word: Word, words: list[Word]) -> None:
-    """ "People are upside-down": what one is, though the tagger takes it for a thing."""
+    """ "People are upside-down", "young businesswoman": things to the tagger only."""
+    if word.dep in ("amod", "compound") and word.head is not None and word.i < word.head.i:
+        weight = 1 if word.dep == "amod" else 3
+        usual = wordnet.count(word.low, "a") > weight * wordnet.count(word.low, "n")
+        if word.pos in NOMINAL and usual and not wordnet.is_colour(word.low):
+            word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
+        return
     if word.pos not in NOMINAL or word.dep not in ("acomp", "attr", "oprd") or word.kids("det"):
         return
     if wordnet.has(word.low, "a") and not wordnet.has(wordnet.lemma(word.low, "n"), "n"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb
+from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, take_over
 from parsing.words import Word
 
 LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
@@ -12,10 +12,12 @@ _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "pre
 
 
 def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
-    """ "Boy in camouflage", as if someone cried "boy"."""
-    if word.pos in ("INTJ", "X") and living(word):
+    """ "Boy in camouflage", as if someone cried "boy"; "kitten" as an adverb."""
+    first = word.i == 0 or words[word.i - 1].tag in ("DT", "JJ", "CD")
+    if living(word) and (word.pos != "ADV" or (first and not wordnet.has(word.low, "r"))):
         word.pos, word.tag = "NOUN", "NN"
-        if word.dep == "intj" and word.head and word.head.pos == "VERB":
+        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
+        if word.dep in ("advmod", "intj") and before_verb:
             word.dep = "nsubj"
 
 
@@ -115,11 +117,16 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
         return
     if left.head is not word or left.dep not in ("compound", "nmod") or word.kids("nsubj"):
         return
-    if not more_verb(word):
-        return  # "pajama pants"
+    if not more_verb(word) or wordnet.has(f"{left.low} {word.low}", "n"):
+        return  # "pajama pants", "teddy bear"
     for child in [c for c in word.children if c.i < left.i and c.dep in _OF_NOUNS]:
         child.moved(left, child.dep)
     left.moved(word, "nsubj")
+    first = word.head
+    if word.dep == "conj" and first is not None and first.pos in NOMINAL:
+        if words[min([left.i, *(c.i for c in left.children)]) - 1].low == "and":
+            take_over(word, first)  # "bride and groom walk"
+            left.moved(first, "conj")
 
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:

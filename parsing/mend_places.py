@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parsing import wordnet
 from parsing.mend_tree import NOMINAL, living
+from parsing.nouns import of_what
 from parsing.words import Word
 
 _PICTURE = {"background", "backdrop", "foreground", "distance"}
@@ -13,7 +14,11 @@ _WHERE = {
     "on", "outside", "over", "through", "under",
 }  # fmt: skip
 _DOING = {"noun.act", "noun.event"}
-_SEEN = {"noun.animal", "noun.artifact", "noun.body", "noun.object", "noun.group", "noun.plant"}
+_SEEN = {
+    "noun.animal", "noun.artifact", "noun.body", "noun.group", "noun.object", "noun.plant",
+    "noun.substance",
+}  # fmt: skip
+_FINITE = {"VBD", "VBN", "VBP", "VBZ"}
 _WEATHER = {"noun.phenomenon"}
 
 
@@ -21,12 +26,12 @@ def with_in_the_background(word: Word, words: list[Word]) -> None:
     """ "a rock with waves in the background": the rock has no waves, the picture has."""
     if word.low != "in" or not any(noun.low in _PICTURE for noun in word.kids("pobj")):
         return
-    for other in reversed(words[max(0, word.i - 6) : word.i]):
+    for other in reversed(words[max(0, word.i - 10) : word.i]):
         if other.low == "with" and other.dep == "prep":
             if not any(wordnet.is_worn(_base(thing)) for thing in other.kids("pobj")):
                 other.dep = "dep"
             return
-        if other.pos == "ADP" and other.low != "of":
+        if (other.pos == "ADP" and other.low != "of") or other.tag in _FINITE:
             return
 
 
@@ -57,7 +62,7 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
     thing, event = _thing(word), word.head
     if word.low not in _WHERE or thing is None or event is None or event.dep != "dobj":
         return
-    base = _base(thing)
+    base = _base(of_what(thing) or thing)
     seen = wordnet.noun_kind(base) == "scene" or wordnet.supersense(base, "n") in _SEEN
     if seen and wordnet.supersense(_base(event), "n") in _DOING and event.pos in NOMINAL:
         _hung(word, event.head)

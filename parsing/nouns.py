@@ -194,7 +194,7 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
     known = _known_start(head, before)
     plain = _compound_start(before, head)
     size = max(known, min(plain, _COMPOUND - 1))
-    if known < size < len(before) and not wordnet.is_colour(before[-size - 1].low) and _listed(f"{before[-size - 1].low} {before[-size].low}"):
+    if 0 < size < len(before) and not wordnet.is_colour(before[-size - 1].low) and _listed(f"{before[-size - 1].low} {before[-size].low}"):
         size += 1  # "real estate office", "hot dog stand"
     inside = before[len(before) - size :] if size else []
     base = noun_lemma(head)

@@ -204,4 +204,4 @@ def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
 
 def _placed(noun: Word, nouns: Nouns) -> list[Phrase]:
     """Where, not when: "at night" is no place."""
-    return [p for p in nouns.all_meant(noun) if wordnet.supersense(p.name, "n") != "noun.time"]
+    return [p for p in nouns.all_meant(noun) if not wordnet.is_time(p.name)]

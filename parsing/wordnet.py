@@ -33,6 +33,7 @@ _CONCRETE = {
 }  # fmt: skip
 _OWN_NAMES = {"noun.animal", "noun.food", "noun.plant", "noun.time"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
+_OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
 _NOT_PICTURABLE = {
     "noun.attribute", "noun.cognition", "noun.communication", "noun.feeling", "noun.motive",
@@ -196,6 +197,8 @@ def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
     doubled = _DOUBLED.fullmatch(form)
     if pos == "v" and doubled and has(doubled[1], "v"):
         return (doubled[1],)  # "gutted"
+    if pos == "n" and form.endswith("ers") and len(form) > 5:
+        return (form[:-1],)  # "bikers"
     first, hyphen, last = form.rpartition("-")
     if hyphen and first and last:
         return (f"{first}-{lemma(last, pos)}",)
@@ -335,6 +338,14 @@ def noun_kind(surface: str) -> NounKind:
         share for synset, share in weighed if above(synset) & roots and not above(synset) & never
     ]
     return "scene" if sum(places) > 0.5 * sum(share for _, share in weighed) else "object"
+
+
+@remembered
+def is_time(name: str) -> bool:
+    """Whether it says when rather than where: "night", "spring"; not "stage" or "festival"."""
+    known = name if has(name, "n") else name.split(" ")[-1]
+    weighed = zip(senses(known, "n"), shares(known, "n"), strict=True)
+    return sum(part for s, part in weighed if s.lexname == "noun.time" and not _shows(s)) > _OFTEN
 
 
 @remembered
