@@ -18,6 +18,7 @@ _NOUN = (
     mend_nouns.adverb_read_as_noun,
     mend_nouns.never_a_noun,
     mend_nouns.quality_read_as_noun,
+    mend_nouns.partner_read_as_modifier,
     mend_nouns.coordinated_with_a_verb,
     mend_nouns.way_read_as_object,
 )
@@ -31,6 +32,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_others.name_read_as_participle,
         mend_others.participle_after_of,
         mend_others.quality_among_adjectives,
+        mend_nouns.name_took_the_verb,
         mend_others.verb_with_a_compound,
         mend_others.noun_read_as_order,
         mend_others.noun_read_as_past,
@@ -46,10 +48,11 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
     "ADV": _EXCLAMATION,
     "ADP": (
         mend_places.with_in_the_background,
+        mend_places.with_somebody_doing,
         mend_places.with_his_own,
         mend_places.place_of_the_wearer,
         mend_places.place_of_the_event,
-        mend_places.before_an_audience,
+        mend_places.in_front_of_all,
         mend_places.in_the_weather,
     ),
     "INTJ": _EXCLAMATION,

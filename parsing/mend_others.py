@@ -78,7 +78,9 @@ def name_read_as_participle(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "NOUN", "NN"
     elif follows is not None and word.dep == "amod" and word.head is follows:
         act = wordnet.supersense(wordnet.lemma(follows.low, "n", inflected=True), "n") == "noun.act"
-        if act and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
+        verb = wordnet.lemma(word.low, "v", inflected=True)
+        usual = wordnet.count(word.low, "n") > wordnet.count(verb, "v")  # "wedding guests"
+        if (act or usual) and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
             word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
 
 

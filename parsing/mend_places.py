@@ -35,6 +35,15 @@ def with_in_the_background(word: Word, words: list[Word]) -> None:
             return
 
 
+def with_somebody_doing(word: Word, words: list[Word]) -> None:
+    """ "a tablet with a woman standing by": the tablet has no woman, she is there, too."""
+    thing = _thing(word)
+    if word.low != "with" or thing is None or word.head is None or word.head.pos not in NOMINAL:
+        return
+    if living(thing) and not living(word.head) and any(c.tag == "VBG" for c in thing.kids("acl")):
+        word.dep = "dep"
+
+
 def with_his_own(word: Word, words: list[Word]) -> None:
     """ "stands by a rock with his hand up": the hand is his, not the rock's."""
     thing = _thing(word)
@@ -47,12 +56,14 @@ def with_his_own(word: Word, words: list[Word]) -> None:
 
 
 def place_of_the_wearer(word: Word, words: list[Word]) -> None:
-    """ "a man in a coat on a street", "rolls on his back in the grass": he is there, too."""
+    """ "a man in a coat on a street", "plays with a ball on the grass": he is there, too."""
     thing, worn = _thing(word), word.head
     if word.low not in _WHERE or thing is None or worn is None or worn.dep != "pobj":
         return
-    base = _base(worn)
+    base, prep = _base(worn), worn.head
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
+    if prep is not None and prep.low == "with" and prep.head is not None:
+        own = own or prep.head.pos == "VERB"
     if own and worn.pos in NOMINAL and wordnet.noun_kind(_base(thing)) == "scene":
         _hung(word, _who_or_what(worn))
 
@@ -68,15 +79,17 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
         _hung(word, event.head)
 
 
-def before_an_audience(word: Word, words: list[Word]) -> None:
-    """ "dances with a girl in front of a crowd": both are, not the girl alone."""
+def in_front_of_all(word: Word, words: list[Word]) -> None:
+    """ "dances with a girl in front of a crowd", "holds a sign in front of a shop": all that is."""
     partner = word.head
     if word.low != "in" or not any(noun.low == "front" for noun in word.kids("pobj")):
         return
-    if partner is None or partner.dep != "pobj" or not living(partner) or partner.head is None:
+    if partner is None or partner.pos not in NOMINAL or partner.head is None:
         return
-    verb = partner.head.head
-    if partner.head.low == "with" and verb is not None and verb.pos == "VERB":
+    verb = partner.head if partner.dep == "dobj" else None
+    if partner.dep == "pobj" and partner.head.low == "with":
+        verb = partner.head.head
+    if verb is not None and verb.pos == "VERB":
         _hung(word, verb)
 
 
