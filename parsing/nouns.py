@@ -281,9 +281,12 @@ def _belongs(word: Word) -> bool:
 
 
 def _joined(part: list[Word]) -> str:
-    """The name in lemma form."""
-    listed = _listed(" ".join(word.low for word in part))
+    """The name in lemma form; "northern lights" are no light."""
+    said = " ".join(word.low for word in part)
+    listed = _listed(said)
     before = [
         noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
     ]
-    return " ".join([*before, noun_lemma(part[-1])])
+    name = " ".join([*before, noun_lemma(part[-1])])
+    plural = len(part) > 1 and name != said and wordnet.has(said, "n") and not wordnet.has(name, "n")
+    return said if plural else name

@@ -31,7 +31,7 @@ _CONCRETE = {
     "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.phenomenon",
     "noun.plant", "noun.substance",
 }  # fmt: skip
-_OWN_NAMES = {"noun.animal", "noun.food", "noun.plant", "noun.time"}
+_OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
 _OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
@@ -265,7 +265,7 @@ def merely_describes(adjective: str, name: str) -> bool:
 
     So where the adjective has an opposite and the name is a kind of what its last word says, or
     where the name has only abstract senses though its last word is a thing. A "hot dog" is no dog,
-    an "electric guitar" has no opposite, animals, plants and dishes have names of their own.
+    an "electric guitar" has no opposite, plants and dishes have names of their own.
     """
     if not any(s.opposed and not s.relational for s in senses(adjective, "a")[:2]):
         return False
