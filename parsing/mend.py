@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from parsing import mend_nouns, mend_others
+from parsing import mend_nouns, mend_others, mend_places
 from parsing.words import Word
 
 _NOUN = (
     mend_nouns.noun_with_a_subject,
-    mend_nouns.verb_read_as_noun,
     mend_nouns.colour_took_the_verb,
     mend_nouns.name_took_the_verb,
+    mend_nouns.verb_read_as_noun,
     mend_nouns.participle_before_its_noun,
     mend_nouns.participle_read_as_noun,
     mend_nouns.participle_read_as_object,
     mend_nouns.adverb_read_as_noun,
     mend_nouns.never_a_noun,
+    mend_nouns.quality_read_as_noun,
+    mend_nouns.partner_read_as_modifier,
     mend_nouns.coordinated_with_a_verb,
     mend_nouns.way_read_as_object,
 )
@@ -26,6 +28,11 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
     "PROPN": _NOUN,
     "VERB": (
         mend_others.only_a_noun,
+        mend_others.only_an_adjective,
+        mend_others.name_read_as_participle,
+        mend_others.participle_after_of,
+        mend_others.quality_among_adjectives,
+        mend_nouns.name_took_the_verb,
         mend_others.verb_with_a_compound,
         mend_others.noun_read_as_order,
         mend_others.noun_read_as_past,
@@ -38,7 +45,16 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
     ),
-    "ADV": (mend_others.only_a_noun,),
+    "ADV": _EXCLAMATION,
+    "ADP": (
+        mend_places.with_in_the_background,
+        mend_places.with_somebody_doing,
+        mend_places.with_his_own,
+        mend_places.place_of_the_wearer,
+        mend_places.place_of_the_event,
+        mend_places.in_front_of_all,
+        mend_places.in_the_weather,
+    ),
     "INTJ": _EXCLAMATION,
     "X": _EXCLAMATION,
 }

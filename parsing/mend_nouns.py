@@ -91,7 +91,7 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
     left = before(word, words)
     prep = word.head
-    if left is None or word.tag != "NNS" or word.dep != "pobj" or prep is None:
+    if left is None or word.tag not in ("NNS", "VBZ") or word.dep != "pobj" or prep is None:
         return
     subject = prep.head
     if left.head is not word or left.dep != "compound" or not singular(left):
@@ -196,6 +196,46 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
         and not wordnet.has(wordnet.lemma(word.low, "n", inflected=True), "n")
     ):
         word.pos, word.tag = "ADV", "RB"
+
+
+def quality_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "People are upside-down", "young businesswoman": things to the tagger only."""
+    if word.dep in ("amod", "compound") and word.head is not None and word.i < word.head.i:
+        weight = 1 if word.dep == "amod" else 3
+        as_noun = wordnet.count(word.low, "n")
+        usual = wordnet.count(word.low, "a") > weight * as_noun
+        if not as_noun and wordnet.has(word.low, "a"):  # "hind legs"
+            usual = usual or wordnet.supersense(_lemma(word.head), "n") == "noun.body"
+        if word.pos in NOMINAL and usual and not wordnet.is_colour(word.low):
+            word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
+        return
+    if word.pos not in NOMINAL or word.dep not in ("acomp", "attr", "oprd") or word.kids("det"):
+        return
+    if wordnet.has(word.low, "a") and not wordnet.has(wordnet.lemma(word.low, "n"), "n"):
+        word.pos, word.tag, word.dep = "ADJ", "JJ", "acomp"
+
+
+def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
+    """ "actor and film director": two people, not a director of two kinds."""
+    last = word.head
+    if word.dep not in ("nmod", "compound") or last is None or last.pos not in NOMINAL:
+        return
+    inner = next((c for c in word.kids("conj") if c.i == last.i - 1), None)
+    if inner is None or inner.pos not in NOMINAL or not (living(word) and living(last)):
+        return
+    place, dep = last.head, last.dep
+    word.moved(None, dep)
+    for child in [c for c in last.children if c.i < word.i]:
+        child.moved(word, child.dep)
+    inner.moved(last, "compound")
+    last.moved(word, "conj")
+    word.moved(place, dep)
+    for child in [c for c in last.children if c.i > last.i and c.dep == "punct"]:
+        child.moved(word, child.dep)
+
+
+def _lemma(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
 
 
 def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:

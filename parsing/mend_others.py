@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, before, living, more_verb
+from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, take_over
 from parsing.words import Word
 
 LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
@@ -12,10 +12,12 @@ _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "pre
 
 
 def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
-    """ "Boy in camouflage", as if someone cried "boy"."""
-    if word.pos in ("INTJ", "X") and living(word):
+    """ "Boy in camouflage", as if someone cried "boy"; "kitten" as an adverb."""
+    first = word.i == 0 or words[word.i - 1].tag in ("DT", "JJ", "CD")
+    if living(word) and (word.pos != "ADV" or (first and not wordnet.has(word.low, "r"))):
         word.pos, word.tag = "NOUN", "NN"
-        if word.dep == "intj" and word.head and word.head.pos == "VERB":
+        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
+        if word.dep in ("advmod", "intj") and before_verb:
             word.dep = "nsubj"
 
 
@@ -38,6 +40,78 @@ def _tag_of_noun_only(low: str) -> str:
     return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"
 
 
+def only_an_adjective(word: Word, words: list[Word]) -> None:
+    """ "spooky food", "appear to be unexcited": no dictionary has such a verb."""
+    if not _is_adjective_only(word.low) or not word.text.isalpha():
+        return
+    follows, be = after(word, words), word.kids("auxpass")
+    if be:
+        for subject in word.kids("nsubjpass"):
+            subject.dep = "nsubj"
+        give_way(word, be[-1])
+        word.moved(be[-1], "acomp")
+    elif follows is not None and follows.dep == "dobj" and follows.head is word:
+        give_way(word, follows)
+        word.moved(follows, "amod")
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+@wordnet.remembered
+def _is_adjective_only(low: str) -> bool:
+    bases = ((wordnet.lemma(low, pos), pos) for pos in "nvr")
+    return wordnet.has(low, "a") and not any(wordnet.has(base, pos) for base, pos in bases)
+
+
+def name_read_as_participle(word: Word, words: list[Word]) -> None:
+    """ "a table setting", "a skateboarding trick": a name, though its verb could be meant."""
+    if word.tag != "VBG":
+        return
+    left, follows = before(word, words), after(word, words)
+    if left is not None and left.pos in NOMINAL and wordnet.has(f"{left.low} {word.low}", "n"):
+        if living(left) or word.kids("dobj", "prt", "aux"):
+            return  # "a baby sitting"
+        if word.dep != "conj" and word.head is not left:
+            return
+        if word.head is left:
+            give_way(left, word)
+        left.moved(word, "compound")
+        word.pos, word.tag = "NOUN", "NN"
+    elif follows is not None and word.dep == "amod" and word.head is follows:
+        act = wordnet.supersense(wordnet.lemma(follows.low, "n", inflected=True), "n") == "noun.act"
+        verb = wordnet.lemma(word.low, "v", inflected=True)
+        usual = wordnet.count(word.low, "n") > wordnet.count(verb, "v")  # "wedding guests"
+        if (act or usual) and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
+            word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
+
+
+def participle_after_of(word: Word, words: list[Word]) -> None:
+    """ "portrait of smiling woman": of her, not of her being smiled."""
+    prep = word.head
+    if word.tag != "VBG" or word.dep != "pcomp" or prep is None or prep.low != "of":
+        return
+    thing = next(iter(word.kids("dobj")), None)
+    if thing is None or thing.kids("det", "poss", "nummod") or not living(thing):
+        return
+    if min([thing.i, *(c.i for c in thing.children)]) == word.i + 1:
+        give_way(word, thing)
+        word.moved(thing, "amod")
+        thing.dep = "pobj"
+        for child in thing.kids("xcomp", "conj"):
+            child.dep = "acl" if child.pos == "VERB" else child.dep
+
+
+def quality_among_adjectives(word: Word, words: list[Word]) -> None:
+    """ "a black and white spotted dog": spotted as it is black, not a thing that was done."""
+    first, follows = word.head, after(word, words)
+    if word.tag not in ("VBN", "VBD") or word.dep != "conj" or first is None:
+        return
+    if first.pos == "ADJ" and first.dep == "amod" and follows is not None and not word.children:
+        thing = first.head
+        if thing is not None and follows in (thing, *thing.kids("compound")):
+            word.moved(thing, "amod")
+            word.tag = "VBN"
+
+
 def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     """ "A dog rolls on": the tag is right, but the dog hangs on it as part of a name."""
     left = before(word, words)
@@ -45,11 +119,16 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
         return
     if left.head is not word or left.dep not in ("compound", "nmod") or word.kids("nsubj"):
         return
-    if not more_verb(word):
-        return  # "pajama pants"
+    if not more_verb(word) or wordnet.has(f"{left.low} {word.low}", "n"):
+        return  # "pajama pants", "teddy bear"
     for child in [c for c in word.children if c.i < left.i and c.dep in _OF_NOUNS]:
         child.moved(left, child.dep)
     left.moved(word, "nsubj")
+    first = word.head
+    if word.dep == "conj" and first is not None and first.pos in NOMINAL:
+        if words[min([left.i, *(c.i for c in left.children)]) - 1].low == "and":
+            take_over(word, first)  # "bride and groom walk"
+            left.moved(first, "conj")
 
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
@@ -71,18 +150,15 @@ def noun_read_as_past(word: Word, words: list[Word]) -> None:
 def quality_after_link(word: Word, words: list[Word]) -> None:
     """ "looking surprised": nobody is looked at."""
     left = before(word, words)
-    if left is None or word.tag != "VBN" or left.pos != "VERB":
+    if left is None or word.tag not in ("VBN", "VBD") or left.pos not in ("VERB", "AUX"):
         return
     if wordnet.lemma(left.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
         return
     if not wordnet.has(word.low, "a"):
         return
     if left.under(word):  # the model took the state for the verb
-        place, dep = word.head, word.dep
-        left.moved(None, dep)
-        for child in list(word.children):
-            child.moved(left, child.dep)
-        left.moved(place, dep)
+        left.pos = "VERB"
+        give_way(word, left)
     elif word.head is not left:
         return
     word.moved(left, "acomp")
@@ -101,12 +177,10 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
         return
     if not subjects and not (word.dep == "ROOT" and word.i == 0 and word.tag == "VBN"):
         return
-    place, dep = word.head, word.dep
-    thing.moved(None, dep)
-    for child in list(word.children):
-        child.moved(thing, "amod" if child in subjects else child.dep)
+    for subject in subjects:
+        subject.dep = "amod"
+    give_way(word, thing)
     word.moved(thing, "amod")
-    thing.moved(place, dep)
     word.tag = "VBN"
 
 

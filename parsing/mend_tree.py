@@ -41,6 +41,15 @@ def take_over(verb: Word, subject: Word) -> None:
     verb.moved(place, dep)
 
 
+def give_way(word: Word, other: Word) -> None:
+    """The other takes this word's place in the tree, and all that hangs on it."""
+    place, dep = word.head, word.dep
+    other.moved(None, dep)
+    for child in list(word.children):
+        child.moved(other, child.dep)
+    other.moved(place, dep)
+
+
 def before(word: Word, words: list[Word]) -> Word | None:
     """The word to the left."""
     return words[word.i - 1] if word.i else None

@@ -121,6 +121,8 @@ def _names_something(word: Word) -> bool:
         return False
     if word.pos == "PROPN" and not _common(word):
         return False
+    if word.dep == "amod" and wordnet.is_material(word.low):
+        return False
     if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):
         return True
     # "a beach photo" shows a beach
@@ -190,8 +192,10 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
     """The longest name ending at this head."""
     before = _left_of(head, words)
     known = _known_start(head, before)
-    plain = _compound_start(before)
+    plain = _compound_start(before, head)
     size = max(known, min(plain, _COMPOUND - 1))
+    if 0 < size < len(before) and not wordnet.is_colour(before[-size - 1].low) and _listed(f"{before[-size - 1].low} {before[-size].low}"):
+        size += 1  # "real estate office", "hot dog stand"
     inside = before[len(before) - size :] if size else []
     base = noun_lemma(head)
     noisy = base in lexicon.noise("n") and not known
@@ -238,8 +242,11 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     if wordnet.is_colour(first.low):
         # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
-    if first.pos == "ADJ" and wordnet.supersense(name, "n") == "noun.body":
+    if first.pos == "ADJ" and wordnet.supersense(noun_lemma(head), "n") == "noun.body":
         return True  # "right hand", "hind leg", "human head"
+    plain = first.pos == "ADJ" and first.low not in lexicon.noise("a")
+    if plain and wordnet.merely_describes(first.low, name):
+        return True
     # "big fish" is listed, too: as an important person
     kinds = {synset.lexname for synset in wordnet.senses(name, "n")}
     human = {"noun.person", "noun.group"}
@@ -247,11 +254,12 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     return first.pos == "ADJ" and person
 
 
-def _compound_start(before: list[Word]) -> int:
+def _compound_start(before: list[Word], head: Word) -> int:
     """How many words before the head are nouns of its compound."""
     size = 0
+    made = wordnet.supersense(noun_lemma(head), "n") == "noun.artifact"
     for word in reversed(before):
-        if not _belongs(word):
+        if not _belongs(word) or (made and wordnet.is_material(word.low)):
             break
         size += 1
     return size
@@ -273,9 +281,12 @@ def _belongs(word: Word) -> bool:
 
 
 def _joined(part: list[Word]) -> str:
-    """The name in lemma form."""
-    listed = _listed(" ".join(word.low for word in part))
+    """The name in lemma form; "northern lights" are no light."""
+    said = " ".join(word.low for word in part)
+    listed = _listed(said)
     before = [
         noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
     ]
-    return " ".join([*before, noun_lemma(part[-1])])
+    name = " ".join([*before, noun_lemma(part[-1])])
+    plural = len(part) > 1 and name != said and wordnet.has(said, "n") and not wordnet.has(name, "n")
+    return said if plural else name

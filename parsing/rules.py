@@ -200,9 +200,10 @@ class Reader:
                 continue
             span = self.text.span(word.start, word.end)
             for place in places(word, self.nouns):
+                both = [*self._partner(word, place.things), *ends]
                 found += [
                     Relation(place.words, a.name, b.name, *span)
-                    for a, b in product(ends, place.things)
+                    for a, b in product(both, place.things)
                     if a is not b
                 ]
             for owner in word.kids("poss"):
@@ -211,6 +212,28 @@ class Reader:
                     for a, b in product(self.nouns.all_meant(owner), ends)
                 ]
         return found
+
+
+    def _partner(self, word: Word, where: list[Phrase]) -> list[Phrase]:
+        """ "a boy and girl in shirts": what follows is said of both, where they are alike."""
+        if word.dep != "conj" or word.head is None or not _bare(word.head, word):
+            return []
+        first, last = self.nouns.meant(word.head), self.nouns.meant(word)
+        if first is None or last is None:
+            return []
+        alive = wordnet.is_living(first.name)
+        somewhere = all(wordnet.noun_kind(thing.name) == "scene" for thing in where)
+        alike = alive == wordnet.is_living(last.name) and (alive or somewhere)
+        return [first] if alike else []
+
+
+def _bare(first: Word, last: Word) -> bool:
+    """Whether nothing is said of the first alone, nor of the second before it is named."""
+    said = ("prep", "acl", "relcl", "appos", "amod", "poss")
+    own = [c for c in last.children if c.i < last.i and c.dep in ("amod", "poss", "compound")]
+    return first.pos in ("NOUN", "PROPN") and not own and not any(
+        c.i > first.i and c.dep in said for c in first.children
+    )
 
 
 def _all_worn(phrases: list[Phrase]) -> bool:
@@ -244,8 +267,13 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
     if word.pos in ("NOUN", "PROPN"):
         if word.dep in ("pobj", "dobj"):
             return names_colour(word)
+        if word.dep == "conj" and word.head is not None:  # "in white and gold"
+            worn = word.head.dep in ("pobj", "dobj")
+            return worn and names_colour(word) and names_colour(word.head)
+        if word.dep not in ("compound", "nmod", "amod"):
+            return False
         bare = wordnet.is_adjective(low) and not wordnet.has(low, "n")
-        return word.dep in ("compound", "nmod", "amod") and (bare or wordnet.is_colour(low))
+        return bare or wordnet.is_colour(low) or wordnet.is_material(low)
     return word.dep == "amod" and word.tag in ("VBN", "VBG") and _is_quality(word)
 
 

@@ -17,7 +17,8 @@ _FILES = {"n": "data.noun", "v": "data.verb", "a": "data.adj", "s": "data.adj", 
 class Sense:
     """One synset; `name` as NLTK writes it: dog.n.01; `definition` without what follows a ";".
 
-    Pointers are (part of speech, offset).
+    Pointers are (part of speech, offset). An adjective may have an opposite ("small"), or only say
+    what something has to do with ("military").
     """
 
     name: str
@@ -26,6 +27,8 @@ class Sense:
     hypernyms: tuple[tuple[str, int], ...]
     instance_of: tuple[tuple[str, int], ...]
     similar: tuple[tuple[str, int], ...]
+    opposed: bool
+    relational: bool
 
 
 class Senses:
@@ -65,7 +68,9 @@ class Senses:
         first = field[4].partition("(")[0]  # adjectives may say where they stand: "galore(ip)"
         rank = self._offsets[first.lower()][kind].index(offset) + 1
         links: dict[str, list[tuple[str, int]]] = {"@": [], "@i": [], "&": []}
+        signs: set[str] = set()
         for at in range(pointers, pointers + 4 * int(field[pointers - 1]), 4):
+            signs.add(field[at])
             if field[at] in links:
                 links[field[at]].append((field[at + 2], int(field[at + 1])))
         return Sense(
@@ -75,6 +80,8 @@ class Senses:
             tuple(links["@"]),
             tuple(links["@i"]),
             tuple(links["&"]),
+            "!" in signs,
+            "\\" in signs,
         )
 
 

@@ -84,7 +84,9 @@ def subjects(word: Word, nouns: Nouns, depth: int = 0) -> list[Phrase]:
     if word.dep in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep", "acomp", "attr"):
         if word.head.pos in ("NOUN", "PROPN"):
             verb = _verb_above(word.head) if word.dep == "conj" else None
-            return subjects(verb, nouns, depth + 1) if verb else nouns.all_meant(word.head)
+            found = subjects(verb, nouns, depth + 1) if verb else nouns.all_meant(word.head)
+            before = [p for p in found if p.head.i < word.i]  # "a man in red and a woman in blue"
+            return (before if word.dep == "prep" else []) or found
         return subjects(word.head, nouns, depth + 1)
     return []
 
@@ -204,4 +206,4 @@ def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
 
 def _placed(noun: Word, nouns: Nouns) -> list[Phrase]:
     """Where, not when: "at night" is no place."""
-    return [p for p in nouns.all_meant(noun) if wordnet.supersense(p.name, "n") != "noun.time"]
+    return [p for p in nouns.all_meant(noun) if not wordnet.is_time(p.name)]

@@ -21,7 +21,19 @@ _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute"
 _DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
 _LIVING = {"person.n.01", "animal.n.01"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
+_MATERIALS = {
+    "alloy.n.01", "animal_material.n.01", "building_material.n.01", "ceramic.n.01", "fabric.n.01",
+    "glass.n.01", "metallic_element.n.01", "paper.n.01", "plant_material.n.01", "plastic.n.01",
+    "rock.n.02", "rubber.n.01",
+}  # fmt: skip
+_ABSTRACT = {"noun.cognition", "noun.communication", "noun.state"}
+_CONCRETE = {
+    "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.phenomenon",
+    "noun.plant", "noun.substance",
+}  # fmt: skip
+_OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
+_OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
 _NOT_PICTURABLE = {
     "noun.attribute", "noun.cognition", "noun.communication", "noun.feeling", "noun.motive",
@@ -185,6 +197,8 @@ def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
     doubled = _DOUBLED.fullmatch(form)
     if pos == "v" and doubled and has(doubled[1], "v"):
         return (doubled[1],)  # "gutted"
+    if pos == "n" and form.endswith("ers") and len(form) > 5:
+        return (form[:-1],)  # "bikers"
     first, hyphen, last = form.rpartition("-")
     if hyphen and first and last:
         return (f"{first}-{lemma(last, pos)}",)
@@ -237,6 +251,33 @@ def is_worn(name: str) -> bool:
     """Clothes, shoes and hats: "in" goes with them as "with" does."""
     found = senses(name, "n") or senses(name.split(" ")[-1], "n")
     return any(above(synset) & _WORN for synset in found[:2])
+
+
+@remembered
+def is_material(word: str) -> bool:
+    """What things are made of, by the likely senses: brick, leather, wood; not water or dirt."""
+    return any(above(synset) & _MATERIALS for synset in senses(word, "n")[:2])
+
+
+@remembered
+def merely_describes(adjective: str, name: str) -> bool:
+    """Whether the name of several words says no more than its parts: "small boat", "hot water".
+
+    So where the adjective has an opposite and the name is a kind of what its last word says, or
+    where the name has only abstract senses though its last word is a thing. A "hot dog" is no dog,
+    an "electric guitar" has no opposite, plants and dishes have names of their own.
+    """
+    if not any(s.opposed and not s.relational for s in senses(adjective, "a")[:2]):
+        return False
+    known, heads = senses(name, "n"), senses(name.split(" ")[-1], "n")
+    if not known or not heads:
+        return False
+    if all(s.lexname in _ABSTRACT for s in known) and heads[0].lexname in _CONCRETE:
+        return True
+    if known[0].lexname in _OWN_NAMES:
+        return False
+    over = {_senses().at(*link) for link in known[0].hypernyms}
+    return not over.isdisjoint(heads)
 
 
 @remembered
@@ -297,6 +338,14 @@ def noun_kind(surface: str) -> NounKind:
         share for synset, share in weighed if above(synset) & roots and not above(synset) & never
     ]
     return "scene" if sum(places) > 0.5 * sum(share for _, share in weighed) else "object"
+
+
+@remembered
+def is_time(name: str) -> bool:
+    """Whether it says when rather than where: "night", "spring"; not "stage" or "festival"."""
+    known = name if has(name, "n") else name.split(" ")[-1]
+    weighed = zip(senses(known, "n"), shares(known, "n"), strict=True)
+    return sum(part for s, part in weighed if s.lexname == "noun.time" and not _shows(s)) > _OFTEN
 
 
 @remembered

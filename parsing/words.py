@@ -15,7 +15,7 @@ POS_OF_TAG = {
     "VB": "VERB", "VBD": "VERB", "VBG": "VERB", "VBN": "VERB", "VBP": "VERB", "VBZ": "VERB",
     "JJ": "ADJ", "JJR": "ADJ", "JJS": "ADJ", "AFX": "ADJ",
     "RB": "ADV", "RBR": "ADV", "RBS": "ADV",
-    "MD": "AUX", "UH": "INTJ", "FW": "X", "XX": "X",
+    "IN": "ADP", "MD": "AUX", "UH": "INTJ", "FW": "X", "XX": "X",
 }  # fmt: skip
 """Penn Treebank tags; the rules do not look at what is missing."""
 _BE = {"be", "is", "are", "am", "was", "were", "been", "being", "'s", "'re", "'m"}
@@ -54,9 +54,8 @@ class Word:
 
     def kids(self, *deps: str) -> list[Word]:
         """Children with one of these dependencies, in reading order."""
-        if not self.children:
-            return []
-        return [child for child in self.children if child.dep in deps]
+        children = self.children
+        return [child for child in children if child.dep in deps] if children else []
 
     def moved(self, head: Word | None, dep: str) -> None:
         """Hang this word on another head; one that hangs below it takes its place first."""
@@ -89,22 +88,22 @@ class Word:
         return False
 
 
-def read_doc(doc: Any, lemmatize: Callable[[Any], str]) -> list[Word]:
-    """A spaCy document as words."""
+def read_doc(doc: Any, text: str, lemmatize: Callable[[Any], str]) -> list[Word]:
+    """A spaCy document as words; `text` is what it was made of."""
 
     def of_token(i: int) -> str:
         return lemmatize(doc[i])
 
-    text: str = doc.text
     strings, rows = doc.vocab.strings, doc.to_array(_COLUMNS).tolist()
     words = []
     for i, (start, size, pos, tag, dep, _) in enumerate(rows):
-        own = text[start : start + size]
+        end = start + size
+        own = text[start:end]
         low, tag_name, dep_name = own.lower(), _name(strings, tag), _name(strings, dep)
-        part = _name(strings, pos) or _part_of_speech(low, tag_name, dep_name)
-        words.append(Word(i, own, low, start, start + size, part, tag_name, dep_name, i, of_token))
-    for word, (*_, jump) in zip(words, rows, strict=True):
-        if jump:
+        part = _name(strings, pos) if pos else _part_of_speech(low, tag_name, dep_name)
+        words.append(Word(i, own, low, start, end, part, tag_name, dep_name, i, of_token))
+    for word, row in zip(words, rows, strict=True):
+        if jump := row[5]:
             # the head's place counts from the word's own, as an unsigned number
             word.head = words[word.i + (jump if jump < 2**63 else jump - 2**64)]
             word.head.children.append(word)  # tokens come in reading order, so children do too

@@ -1,0 +1,131 @@
+"""Mends where prepositions hang: the model takes the nearest noun, captions mean who or what acts."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+from parsing.mend_tree import NOMINAL, living
+from parsing.nouns import of_what
+from parsing.words import Word
+
+_PICTURE = {"background", "backdrop", "foreground", "distance"}
+_OWNERS = {"his", "her", "their", "my", "your"}
+_WHERE = {
+    "across", "along", "around", "at", "behind", "beside", "down", "in", "inside", "near",
+    "on", "outside", "over", "through", "under",
+}  # fmt: skip
+_DOING = {"noun.act", "noun.event"}
+_SEEN = {
+    "noun.animal", "noun.artifact", "noun.body", "noun.group", "noun.object", "noun.plant",
+    "noun.substance",
+}  # fmt: skip
+_FINITE = {"VBD", "VBN", "VBP", "VBZ"}
+_WEATHER = {"noun.phenomenon"}
+
+
+def with_in_the_background(word: Word, words: list[Word]) -> None:
+    """ "a rock with waves in the background": the rock has no waves, the picture has."""
+    if word.low != "in" or not any(noun.low in _PICTURE for noun in word.kids("pobj")):
+        return
+    for other in reversed(words[max(0, word.i - 10) : word.i]):
+        if other.low == "with" and other.dep == "prep":
+            if not any(wordnet.is_worn(_base(thing)) for thing in other.kids("pobj")):
+                other.dep = "dep"
+            return
+        if (other.pos == "ADP" and other.low != "of") or other.tag in _FINITE:
+            return
+
+
+def with_somebody_doing(word: Word, words: list[Word]) -> None:
+    """ "a tablet with a woman standing by": the tablet has no woman, she is there, too."""
+    thing = _thing(word)
+    if word.low != "with" or thing is None or word.head is None or word.head.pos not in NOMINAL:
+        return
+    if living(thing) and not living(word.head) and any(c.tag == "VBG" for c in thing.kids("acl")):
+        word.dep = "dep"
+
+
+def with_his_own(word: Word, words: list[Word]) -> None:
+    """ "stands by a rock with his hand up": the hand is his, not the rock's."""
+    thing = _thing(word)
+    if word.low != "with" or thing is None or word.head is None:
+        return
+    if word.head.pos not in NOMINAL or living(word.head):
+        return
+    if any(owner.low in _OWNERS for owner in thing.kids("poss")):
+        _hung(word, _who_or_what(word.head))
+
+
+def place_of_the_wearer(word: Word, words: list[Word]) -> None:
+    """ "a man in a coat on a street", "plays with a ball on the grass": he is there, too."""
+    thing, worn = _thing(word), word.head
+    if word.low not in _WHERE or thing is None or worn is None or worn.dep != "pobj":
+        return
+    base, prep = _base(worn), worn.head
+    own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
+    if prep is not None and prep.low == "with" and prep.head is not None:
+        own = own or prep.head.pos == "VERB"
+    if own and worn.pos in NOMINAL and wordnet.noun_kind(_base(thing)) == "scene":
+        _hung(word, _who_or_what(worn))
+
+
+def place_of_the_event(word: Word, words: list[Word]) -> None:
+    """ "does a trick on a ramp": where he does it."""
+    thing, event = _thing(word), word.head
+    if word.low not in _WHERE or thing is None or event is None or event.dep != "dobj":
+        return
+    base = _base(of_what(thing) or thing)
+    seen = wordnet.noun_kind(base) == "scene" or wordnet.supersense(base, "n") in _SEEN
+    if seen and wordnet.supersense(_base(event), "n") in _DOING and event.pos in NOMINAL:
+        _hung(word, event.head)
+
+
+def in_front_of_all(word: Word, words: list[Word]) -> None:
+    """ "dances with a girl in front of a crowd", "holds a sign in front of a shop": all that is."""
+    partner = word.head
+    if word.low != "in" or not any(noun.low == "front" for noun in word.kids("pobj")):
+        return
+    if partner is None or partner.pos not in NOMINAL or partner.head is None:
+        return
+    verb = partner.head if partner.dep == "dobj" else None
+    if partner.dep == "pobj" and partner.head.low == "with":
+        verb = partner.head.head
+    if verb is not None and verb.pos == "VERB":
+        _hung(word, verb)
+
+
+def in_the_weather(word: Word, words: list[Word]) -> None:
+    """ "running on a street in snow": weather is where all happens."""
+    thing, place = _thing(word), word.head
+    if word.low != "in" or thing is None or place is None or place.dep != "pobj":
+        return
+    prep = place.head
+    verb = prep.head if prep is not None else None
+    if verb is not None and verb.pos == "VERB":
+        name = _base(thing)
+        if wordnet.supersense(name, "n") in _WEATHER and wordnet.noun_kind(name) == "scene":
+            _hung(word, verb)
+
+
+def _thing(prep: Word) -> Word | None:
+    return next(iter(prep.kids("pobj")), None)
+
+
+def _base(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
+
+
+def _who_or_what(noun: Word) -> Word | None:
+    """What a noun in a place is said of: a verb, or a living thing."""
+    word: Word | None = noun
+    for _ in range(4):
+        if word is None or word.head is None:
+            return None
+        word = word.head.head if word.dep == "pobj" else word.head
+        if word is not None and (word.pos == "VERB" or living(word)):
+            return word
+    return None
+
+
+def _hung(word: Word, goal: Word | None) -> None:
+    if goal is not None:
+        word.moved(goal, "prep")
