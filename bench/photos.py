@@ -1,0 +1,172 @@
+"""Wrong tags planted into the captions' tags of real photos: how many does cleaning find?
+
+`data` holds captions.csv (image, caption) and images/. A lake is filled and its pictures encoded
+once; each seed works on a copy of it. One tag in ten is planted: for the image of a caption tag
+drawn at random, a tag drawn as often as captions name it, that no caption of this image does. It
+is written as a mention of one of the image's captions, after the label system is built and before
+anything is trained: a made-up sentence would have to get through the parser, which only reads
+some kinds of tags from it, and would teach the captioner to write such sentences. Captions leave
+things out, so some planted tags are in the picture after all: figures are lower bounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bench.generation import held_out_regression
+from bench.lakes import copy_lake, run_stages
+from bench.peers import ours, peers
+from bench.planted import median_of
+from bench.ranking import Method, Pair, as_row, compare
+from pipeline.config import Config, load_config
+from pipeline.dataset import CAPTION_TAGS, LABELS, TRAIN_FEATURES, images_of, multi_hot
+from pipeline.dataset import vocabulary_of as labels_of
+from pipeline.errors import PlanError, SourceError
+from pipeline.fingerprint import digest
+from pipeline.ingest import ingest
+from pipeline.readers import ReaderOptions, open_source
+from pipeline.reporting import Quiet
+from storage.lake import Lake
+from storage.schemas import TABLES
+
+WRONG = 0.1
+PLANT = "plant"
+"""The ledger's name for what put the planted mentions there."""
+_SAID = """
+    SELECT c.image_id, c.tag_id, l.name AS surface, l.kind,
+           (SELECT min(caption_id) FROM current_captions k
+            WHERE k.image_id = c.image_id AND k.source = 'original') AS caption_id,
+           i.shard_id
+    FROM candidate_tags c JOIN current_labels l USING (tag_id)
+    JOIN current_images i ON i.image_id = c.image_id
+    WHERE c.in_caption AND c.split = 'train' ORDER BY c.image_id, c.tag_id
+"""
+_PLANTED = f"""
+    SELECT DISTINCT m.image_id, s.tag_id FROM current_mentions m
+    JOIN current_label_surfaces s ON s.surface = m.surface AND s.kind = m.kind
+    WHERE m.work_id IN (SELECT work_id FROM current_ledger WHERE stage = '{PLANT}')
+"""
+
+
+def run(
+    data: Path | None, seeds: tuple[int, ...], out: Path, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """One copy of the lake per seed, then the median; `settings` may hold `wrong`, the share."""
+    if data is None:
+        raise SourceError("bench photos: --data DIR is needed, with captions.csv and images/")
+    if unknown := set(settings or {}) - {"wrong"}:
+        raise PlanError(f"bench photos: takes wrong=SHARE alone, not {', '.join(sorted(unknown))}")
+    wrong = float((settings or {}).get("wrong", WRONG))
+    base = out / "photos"
+    _fill(base, data)
+    found = {seed: _one(base, out / f"photos-{seed}-{wrong}", seed, wrong) for seed in seeds}
+    rows = {
+        name: median_of([one["by"][name] for one in found.values()])
+        for name in next(iter(found.values()))["by"]
+    }
+    tables = {
+        f"seed {seed}: {one['wrong']} planted, {one['right']} of captions, {one['seconds']:.0f} s":
+        [as_row(name, figures) for name, figures in one["by"].items()]
+        for seed, one in found.items()
+    }  # fmt: skip
+    tables["median"] = [as_row(name, figures) for name, figures in rows.items()]
+    return {"cleaning": rows, "seeds": found, "tables": tables, "notes": []}
+
+
+def _fill(path: Path, data: Path) -> None:
+    config = _config(0)
+    if not (path / "lake.toml").exists():
+        Lake.create(path).close()
+    with Lake.open(path) as lake:
+        records = open_source(data / "captions.csv", "csv", ReaderOptions(images=data / "images"))
+        ingest(lake, records, config.ingest, split="train", reporter=Quiet())
+    run_stages(path, config, until="encode")
+
+
+def _config(seed: int) -> Config:
+    return load_config(None, [f"seed={seed}"])
+
+
+def _one(base: Path, path: Path, seed: int, wrong: float) -> dict[str, Any]:
+    started = time.perf_counter()
+    if not path.exists():
+        copy_lake(base, path)
+    config = _config(seed)
+    with Lake.open(path) as lake:
+        plant(lake, seed, wrong)
+    run_stages(path, config, until="clean")
+    with Lake.open(path, read_only=True) as lake:
+        said, planted = _pairs(lake, CAPTION_TAGS), set(_pairs(lake, _PLANTED))
+        methods = {"adaptive": ours(lake), **peers(lake, config)}
+        methods["logistic regression"] = _by_regression(lake, config.baseline.folds, wrong)
+    right = np.array([pair not in planted for pair in said], bool)
+    return {
+        "wrong": int((~right).sum()), "right": int(right.sum()),
+        "by": {name: compare(said, right, method) for name, method in methods.items()},
+        "seconds": time.perf_counter() - started,
+    }  # fmt: skip
+
+
+def plant(lake: Lake, seed: int, wrong: float) -> None:
+    """Plant wrong tags until they are that share of the captions' tags; once for a lake."""
+    if lake.scalar("SELECT count(*) FROM ledger WHERE stage = $plant", {"plant": PLANT}):
+        return
+    said = lake.query(_SAID).to_pylist()
+    chance = np.random.default_rng([seed, 7])
+    names = {row["tag_id"]: (row["surface"], row["kind"]) for row in said}
+    tags = np.array(sorted(names))
+    place = {tag: column for column, tag in enumerate(tags.tolist())}
+    often = np.bincount([place[row["tag_id"]] for row in said], minlength=len(tags)).astype(float)
+    taken: dict[str, set[int]] = {}
+    for row in said:
+        taken.setdefault(row["image_id"], set()).add(place[row["tag_id"]])
+    rows = []
+    for number in chance.integers(len(said), size=round(len(said) * wrong / (1 - wrong))):
+        host = said[number]
+        own = taken[host["image_id"]]
+        free = often.copy()
+        free[list(own)] = 0
+        column = int(chance.choice(len(tags), p=free / free.sum()))
+        own.add(column)
+        surface, kind = names[int(tags[column])]
+        rows.append(
+            {"caption_id": host["caption_id"], "image_id": host["image_id"], "source": "original",
+             "surface": surface, "kind": kind, "start": 0, "end": 0, "shard_id": host["shard_id"]}
+        )  # fmt: skip
+    work = digest([PLANT, seed, wrong])
+    count = len(rows)
+    table = pa.Table.from_pylist(
+        [row | {"work_id": work} for row in rows], schema=TABLES["mentions"].schema
+    )
+    ledger = {
+        "work_id": work, "stage": PLANT, "unit": "corpus", "unit_digest": work,
+        "fingerprint": PLANT, "artifact": None, "n_in": count, "n_kept": count, "n_dropped": 0,
+        "n_rejected": 0, "run_id": PLANT, "seconds": 0.0,
+    }  # fmt: skip
+    lake.commit({"mentions": [lake.stage_file("mentions", work, table)]}, [ledger], PLANT)
+
+
+def _pairs(lake: Lake, sql: str) -> list[Pair]:
+    rows = lake.query(sql).to_pydict()
+    return list(zip(rows["image_id"], rows["tag_id"], strict=True))
+
+
+def _by_regression(lake: Lake, folds: int, wrong: float) -> Method:
+    """One logistic regression per tag on the pictures' mean features, fitted without the fold it
+    judges. Its cut is the share that was planted, which it is told."""
+    images, labels = images_of(lake.query(TRAIN_FEATURES)), labels_of(lake.query(LABELS))
+    given = multi_hot(images, labels, lake.query(CAPTION_TAGS))
+    scores = held_out_regression(images, given, folds)
+    suspicion = {
+        (images.ids[row], labels.tag_ids[column]): float(1 - scores[row, column])
+        for row, column in np.argwhere(given > 0).tolist()
+        if scores[row, column] > 0
+    }
+    most = sorted(suspicion, key=lambda pair: -suspicion[pair])
+    return Method(set(most[: round(len(most) * wrong)]), suspicion)
