@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 3
+CATALOG_VERSION = 4
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -269,6 +269,18 @@ _ALL = (
         threshold=F32,
         reason=STR,
         region_id=STR,
+    ),
+    _table(
+        "answers",
+        "whether sampled tags are right, by a person or planted truth; the certificate reads them",
+        ("image_id", "tag_id"),
+        image_id=STR,
+        label_version=STR,
+        tag_id=I32,
+        stratum=STR,  # when it was drawn; the certificate asks `tag_strata` what it is now
+        weight=pa.float64(),  # pairs that it stands for: 1 / its chance of being drawn
+        answer=STR,  # yes | no
+        source=STR,  # person | truth
     ),
     _table(
         "publications",
