@@ -109,7 +109,7 @@ class PublishConfig(Section):
         0.2, ge=0, le=1, description="share of a tag's right ones that cleaning may surely lose"
     )
     min_answers: int = Field(
-        8, ge=1, description="answers about a tag's candidates without which it is not judged"
+        5, ge=1, description="answers about a tag's candidates without which it is not judged"
     )
 
 
