@@ -69,7 +69,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Method]:
             gone, away = rule(evidence)
             dropped[name] |= {pair for pair, is_gone in zip(pairs, gone, strict=True) if is_gone}
             if not np.isnan(away).any():  # a tag that is left alone is not ranked
-                place = rankdata(away) / len(away)
+                place = (rankdata(away) - 0.5) / len(away)
                 suspicion[name] |= dict(zip(pairs, place.tolist(), strict=True))
     found = {name: Method(dropped[name], suspicion[name]) for name in rules}
     if find_spec("cleanlab"):

@@ -24,6 +24,7 @@ from bench.lakes import copy_lake, run_stages
 from bench.peers import ours, peers
 from bench.planted import median_of
 from bench.ranking import Method, Pair, as_row, compare
+from model.metrics import log_odds
 from pipeline.config import Config, load_config
 from pipeline.dataset import CAPTION_TAGS, LABELS, TRAIN_FEATURES, images_of, multi_hot
 from pipeline.dataset import vocabulary_of as labels_of
@@ -159,14 +160,19 @@ def _pairs(lake: Lake, sql: str) -> list[Pair]:
 
 def _by_regression(lake: Lake, folds: int, wrong: float) -> Method:
     """One logistic regression per tag on the pictures' mean features, fitted without the fold it
-    judges. Its cut is the share that was planted, which it is told."""
+    judges. Log-odds are compared with those of the images without the tag, as raw ones only tell
+    rare tags from frequent ones. Its cut is the share that was planted, which it is told."""
     images, labels = images_of(lake.query(TRAIN_FEATURES)), labels_of(lake.query(LABELS))
     given = multi_hot(images, labels, lake.query(CAPTION_TAGS))
     scores = held_out_regression(images, given, folds)
+    # A fold without enough examples of a tag leaves its scores at 0.
+    judged = scores > 0
+    absent = judged & (given == 0)
+    odds = log_odds(scores)
+    usual = (odds * absent).sum(axis=0) / np.maximum(absent.sum(axis=0), 1)
     suspicion = {
-        (images.ids[row], labels.tag_ids[column]): float(1 - scores[row, column])
-        for row, column in np.argwhere(given > 0).tolist()
-        if scores[row, column] > 0
+        (images.ids[row], labels.tag_ids[column]): float(usual[column] - odds[row, column])
+        for row, column in np.argwhere(judged & (given > 0)).tolist()
     }
     most = sorted(suspicion, key=lambda pair: -suspicion[pair])
     return Method(set(most[: round(len(most) * wrong)]), suspicion)

@@ -26,26 +26,32 @@ class Method(NamedTuple):
 
 
 def compare(pairs: list[Pair], right: Bools, method: Method) -> dict[str, float | None]:
-    """Shares of the wrong pairs removed and of the right ones lost by a method's own cut, the
-    area under its ROC curve, and the share removed where it loses 3 % of the right ones.
+    """Shares of the wrong pairs removed and of the right ones lost by a method's own cut; the share
+    of pairs that it ranks, the area under its ROC curve over all of them, and the share of wrong
+    ones removed where it loses 3 % of the right ones.
 
-    `right` (P,) says which of the `pairs` are; both kinds must be there.
+    `right` (P,) says which of the `pairs` are; without both kinds, nothing can be told apart.
     """
     gone = np.array([pair in method.dropped for pair in pairs], bool)
     figures: dict[str, float | None] = {
-        "removed_wrong": float(gone[~right].mean()), "lost_right": float(gone[right].mean()),
-        "auc": None, "removed_at_equal_loss": None,
+        "removed_wrong": _share(gone[~right]), "lost_right": _share(gone[right]),
+        "ranked": None, "auc": None, "removed_at_equal_loss": None,
     }  # fmt: skip
-    if method.suspicion is None:
+    if method.suspicion is None or right.all() or not right.any():
         return figures
     from sklearn.metrics import roc_auc_score, roc_curve
 
     least = min(method.suspicion.values(), default=0.0) - 1
     order = np.array([method.suspicion.get(pair, least) for pair in pairs])
     lost, removed, _ = roc_curve(~right, order, drop_intermediate=False)
+    figures["ranked"] = _share(np.array([pair in method.suspicion for pair in pairs], bool))
     figures["auc"] = float(roc_auc_score(~right, order))
     figures["removed_at_equal_loss"] = float(removed[lost <= LOSS].max())
     return figures
+
+
+def _share(flags: Bools) -> float:
+    return float(flags.mean()) if len(flags) else 0.0
 
 
 def as_row(name: str, figures: Mapping[str, float | None]) -> dict[str, Any]:
