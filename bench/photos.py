@@ -119,29 +119,16 @@ def plant(lake: Lake, seed: int, wrong: float) -> None:
     if lake.scalar("SELECT count(*) FROM ledger WHERE stage = $plant", {"plant": PLANT}):
         return
     said = lake.query(_SAID).to_pylist()
-    chance = np.random.default_rng([seed, 7])
-    names = {row["tag_id"]: (row["surface"], row["kind"]) for row in said}
-    tags = np.array(sorted(names))
-    place = {tag: column for column, tag in enumerate(tags.tolist())}
-    often = np.bincount([place[row["tag_id"]] for row in said], minlength=len(tags)).astype(float)
-    taken: dict[str, set[int]] = {}
-    for row in said:
-        taken.setdefault(row["image_id"], set()).add(place[row["tag_id"]])
-    rows = []
-    for number in chance.integers(len(said), size=round(len(said) * wrong / (1 - wrong))):
-        host = said[number]
-        own = taken[host["image_id"]]
-        free = often.copy()
-        free[list(own)] = 0
-        column = int(chance.choice(len(tags), p=free / free.sum()))
-        own.add(column)
-        surface, kind = names[int(tags[column])]
-        rows.append(
-            {"caption_id": host["caption_id"], "image_id": host["image_id"], "source": "original",
-             "surface": surface, "kind": kind, "start": 0, "end": 0, "shard_id": host["shard_id"]}
-        )  # fmt: skip
+    words = {row["tag_id"]: {"surface": row["surface"], "kind": row["kind"]} for row in said}
+    count = round(len(said) * wrong / (1 - wrong))
+    drawn = wrong_pairs([(row["image_id"], row["tag_id"]) for row in said], count, seed)
+    rows = [
+        {name: said[host][name] for name in ("caption_id", "image_id", "shard_id")}
+        | words[tag]
+        | {"source": "original", "start": 0, "end": 0}
+        for host, tag in drawn
+    ]
     work = digest([PLANT, seed, wrong])
-    count = len(rows)
     table = pa.Table.from_pylist(
         [row | {"work_id": work} for row in rows], schema=TABLES["mentions"].schema
     )
@@ -151,6 +138,26 @@ def plant(lake: Lake, seed: int, wrong: float) -> None:
         "n_rejected": 0, "run_id": PLANT, "seconds": 0.0,
     }  # fmt: skip
     lake.commit({"mentions": [lake.stage_file("mentions", work, table)]}, [ledger], PLANT)
+
+
+def wrong_pairs(said: list[Pair], count: int, seed: int) -> list[tuple[int, int]]:
+    """For each wrong tag the place in `said` of a tag of its image, drawn at random, and the tag:
+    drawn as often as it is said, and not said of that image nor drawn for it before."""
+    random = np.random.default_rng([seed, 7])
+    tags, column = np.unique([tag for _, tag in said], return_inverse=True)
+    often = np.bincount(column).astype(float)
+    taken: dict[str, set[int]] = {}
+    for (image, _), own in zip(said, column.tolist(), strict=True):
+        taken.setdefault(image, set()).add(own)
+    drawn = []
+    for host in random.integers(len(said), size=count).tolist():
+        own_tags = taken[said[host][0]]
+        free = often.copy()
+        free[list(own_tags)] = 0
+        chosen = int(random.choice(len(tags), p=free / free.sum()))
+        own_tags.add(chosen)
+        drawn.append((host, int(tags[chosen])))
+    return drawn
 
 
 def _pairs(lake: Lake, sql: str) -> list[Pair]:
