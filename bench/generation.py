@@ -101,7 +101,7 @@ def _measure(lake: Lake, others: dict[str, list[str]], config: Config) -> dict[s
     rows = [_row(name, parsed, tags, truth) for name, tags in sets.items()]
     peers = {
         "tag frequency": np.tile(parsed.mean(axis=0), (len(parsed), 1)).astype(np.float32),
-        "logistic regression": _regression(images, parsed, config.baseline.folds),
+        "logistic regression": held_out_regression(images, parsed, config.baseline.folds),
         "our raw scores": _raw_scores(lake, images, vocabulary),
     }
     same_growth, curve = [], []
@@ -170,7 +170,7 @@ def _other_tags(
     return multi_hot(images, vocabulary, pa.Table.from_pylist(pairs, schema=schema))
 
 
-def _regression(images: Images, parsed: Floats, folds: int) -> Floats:
+def held_out_regression(images: Images, parsed: Floats, folds: int) -> Floats:
     """One logistic regression per tag on mean-pooled features, judged on the held-out fold."""
     pooled = images.features.astype(np.float32).mean(axis=1)
     scores = np.zeros_like(parsed)

@@ -1,9 +1,10 @@
-"""Cleaning by other means on the same evidence: what each drops of the captions' tags.
+"""Cleaning by ourselves and by other means on the same evidence: what each drops, how each ranks.
 
 `paper` is our own rule with RAM's fixed cut. The plain loop is what the paper's words come to:
-K-Means++ per tag, the farthest tenth goes. cleanlab (Apache-2.0, the `bench` extra) judges by
-held-out scores of the whole images, as our engine does; it is left out where it is not installed.
-No cleaning at all is the last.
+K-Means++ per tag, the farthest tenth goes. Both cut a share of every tag, so they rank by the place
+within the tag. cleanlab (Apache-2.0, the `bench` extra) judges by held-out scores of the whole
+images, as our engine does; it is left out where it is not installed. No cleaning at all is the
+last.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
+from scipy.stats import rankdata
 
+from bench.ranking import Method, Pair
 from pipeline.calibrate import HELD_OUT_SCORES, dense_scores
 from pipeline.clean import Clean, tags_of
+from pipeline.columns import Floats
 from pipeline.config import Config
 from pipeline.dataset import CAPTION_TAGS, LABELS, multi_hot
 from pipeline.rules import find_rule
@@ -22,59 +26,87 @@ from pipeline.rules.base import TagEvidence
 from pipeline.stage import Batch
 from storage.lake import Lake
 
-Pairs = set[tuple[str, int]]
-"""(image ID, tag ID)."""
 CLUSTERS = 4
 CUT = 0.1
+_DROPPED = "SELECT image_id, tag_id FROM dropped_tags"
+# `agreement` gives the probability that a tag is wrong, from all that is known of it.
+_SUSPICION = """
+    SELECT image_id, tag_id, score FROM current_verdicts
+    WHERE rule = 'agreement' AND NOT isnan(score)
+"""
 
 
-def peers(lake: Lake, config: Config) -> dict[str, Pairs]:
-    """What each peer drops, by its name."""
+def ours(lake: Lake) -> Method:
+    """What the lake's own cleaning dropped, ranked by the probability of being wrong."""
+    gone, score = lake.query(_DROPPED).to_pydict(), lake.query(_SUSPICION).to_pydict()
+    ranked = zip(score["image_id"], score["tag_id"], score["score"], strict=True)
+    return Method(
+        set(zip(gone["image_id"], gone["tag_id"], strict=True)),
+        {(image, tag): value for image, tag, value in ranked},
+    )
+
+
+def peers(lake: Lake, config: Config) -> dict[str, Method]:
+    """What the others make of the same lake, by name."""
     units = lake.query("SELECT DISTINCT tag_id::VARCHAR AS unit FROM current_regions ORDER BY unit")
     names = units.column("unit").to_pylist()
     inputs = {name: lake.query(sql, {"units": names}) for name, sql in Clean.inputs.items()}
-    batch = Batch(tuple(names), inputs)
-    fixed = config.model_copy(update={"clean": config.clean.model_copy(update={"cut": "paper"})})
-    rules: dict[str, Callable[[TagEvidence], np.ndarray]] = {
-        "paper": lambda tag: np.array(
-            [o.verdict == "drop" for o in find_rule("outlier")(tag, fixed.clean, config.seed)]
-        ),
-        "plain K-Means loop": lambda tag: _farthest(tag, config.seed),
-    }
-    found: dict[str, Pairs] = {name: set() for name in rules}
-    for tag_id, _, evidence in tags_of(batch):
+    fixed = config.clean.model_copy(update={"cut": "paper"})
+
+    def paper(tag: TagEvidence) -> tuple[list[bool], Floats]:
+        opinions = find_rule("outlier")(tag, fixed, config.seed)
+        away = np.array([o.score for o in opinions], np.float32)
+        return [o.verdict == "drop" for o in opinions], away
+
+    rules: dict[str, Callable[[TagEvidence], tuple[list[bool], Floats]]] = {
+        "paper": paper, "plain K-Means loop": lambda tag: farthest(tag, config.seed),
+    }  # fmt: skip
+    dropped: dict[str, set[Pair]] = {name: set() for name in rules}
+    suspicion: dict[str, dict[Pair, float]] = {name: {} for name in rules}
+    for tag_id, _, evidence in tags_of(Batch(tuple(names), inputs)):
+        pairs = [(image_id, tag_id) for image_id in evidence.image_ids]
         for name, rule in rules.items():
-            dropped = np.flatnonzero(rule(evidence))
-            found[name] |= {(evidence.image_ids[row], tag_id) for row in dropped}
+            gone, away = rule(evidence)
+            dropped[name] |= {pair for pair, is_gone in zip(pairs, gone, strict=True) if is_gone}
+            if not np.isnan(away).any():  # a tag that is left alone is not ranked
+                place = (rankdata(away) - 0.5) / len(away)
+                suspicion[name] |= dict(zip(pairs, place.tolist(), strict=True))
+    found = {name: Method(dropped[name], suspicion[name]) for name in rules}
     if find_spec("cleanlab"):
         found["cleanlab"] = _cleanlab(lake)
-    return found | {"no cleaning": set()}
+    return found | {"no cleaning": Method(set(), None)}
 
 
-def _farthest(tag: TagEvidence, seed: int) -> np.ndarray:
-    """Images whose every region is among the farthest tenth from its own centre."""
+def farthest(tag: TagEvidence, seed: int) -> tuple[list[bool], Floats]:
+    """Which images (M,) are of the farthest tenth, by the nearest region's distance (M,) to its
+    own centre."""
     from sklearn.cluster import KMeans
 
     count = min(CLUSTERS, len(tag.features))
     fitted = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(tag.features)
     away = np.linalg.norm(tag.features - fitted.cluster_centers_[fitted.labels_], axis=1)
-    nearest = np.full(tag.images, np.inf)
+    nearest = np.full(tag.images, np.inf, np.float32)
     np.minimum.at(nearest, tag.of_image, away)
-    cut = int(CUT * tag.images)
     dropped = np.zeros(tag.images, bool)
-    dropped[np.argsort(nearest)[tag.images - cut :]] = True
-    return dropped
+    dropped[np.argsort(nearest)[tag.images - int(CUT * tag.images) :]] = True
+    return dropped.tolist(), nearest
 
 
-def _cleanlab(lake: Lake) -> Pairs:
+def _cleanlab(lake: Lake) -> Method:
     from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
+    from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class
 
     images, vocabulary, scores = dense_scores(lake.query(HELD_OUT_SCORES), lake.query(LABELS))
     given = multi_hot(images, vocabulary, lake.query(CAPTION_TAGS))
     labels = [np.flatnonzero(row).tolist() for row in given]
-    issues = find_multilabel_issues_per_class(labels, scores.astype(np.float64), n_jobs=1)
-    rows, columns = np.nonzero(np.asarray(issues) & (given > 0))
-    return {
-        (images.ids[row], vocabulary.tag_ids[column])
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+    odds = scores.astype(np.float64)
+    issues = np.asarray(find_multilabel_issues_per_class(labels, odds, n_jobs=1))
+    quality = get_label_quality_scores_per_class(labels, odds)
+    pairs = {
+        (images.ids[row], vocabulary.tag_ids[column]): (row, column)
+        for row, column in np.argwhere(given > 0).tolist()
     }
+    return Method(
+        {pair for pair, place in pairs.items() if issues[place]},
+        {pair: float(1 - quality[place]) for pair, place in pairs.items()},
+    )

@@ -1,22 +1,26 @@
 """The whole cycle on scenes whose truth is known: is every step worth what it should be worth?
 
-Per seed: what generation finds and how surely, what cleaning removes and what that costs beside its
-peers, where boxes lie, and what a tagger is worth that each step's tags train. `--set wrong=0.2`
-and the like change the faults (`SceneConfig`).
+Per seed: what parser and label system get right, what generation finds and how surely, what
+cleaning removes and what that costs beside its peers, at their own cut and where all lose as much,
+where boxes lie, and what a tagger is worth that each step's tags train. `--set wrong=0.2` and the
+like change the faults (`SceneConfig`).
 """
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from bench.peers import Pairs, peers
+from bench.language import score_language
+from bench.peers import ours, peers
+from bench.ranking import Bools, Pair, as_row, compare
+from pipeline.config import Config
 from pipeline.demo import demo_config, run_demo
 from pipeline.reporting import Quiet
 from pipeline.scoring import TRUTH
@@ -33,11 +37,9 @@ LEAST_SIDE = 0.25
 
 _NAMED = f"SELECT DISTINCT image_id, tag_id FROM ({TRUTH}) WHERE tag_id IS NOT NULL"
 _JUDGED = f"""
-    SELECT c.image_id, c.tag_id, c.in_caption, n.tag_id IS NOT NULL AS is_right,
-           d.tag_id IS NOT NULL AS dropped
+    SELECT c.image_id, c.tag_id, c.in_caption, n.tag_id IS NOT NULL AS is_right
     FROM candidate_tags c
     LEFT JOIN ({_NAMED}) n ON n.image_id = c.image_id AND n.tag_id = c.tag_id
-    LEFT JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id
     WHERE c.split = 'train' AND c.image_id IN (SELECT image_id FROM current_truth)
 """
 _MISSING = f"""
@@ -78,11 +80,7 @@ def run(
         for n, row in enumerate(next(iter(found.values()))["steps"])
     ]
     tables["wrong tags of captions, median"] = [
-        {"by": name}
-        | {
-            key: _median([one["peers"][name][key] for one in found.values()])
-            for key in ("removed_wrong", "lost_right")
-        }
+        as_row(name, median_of([one["peers"][name] for one in found.values()]))
         for name in next(iter(found.values()))["peers"]
     ]
     together = _spread(list(figures.values()))
@@ -112,27 +110,20 @@ def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     steps = run_demo(folder, scenes, seed, 1, Quiet(), recipe)["steps"]
     seconds = time.perf_counter() - started
     with Lake.open(folder / "lake", read_only=True) as lake:
-        judged = lake.query(_JUDGED).to_pydict()
         (missing,) = lake.query(_MISSING).column(0).to_pylist()
         overlap = _overlaps(lake)
-        others = peers(lake, demo_config(scenes, seed))
-    in_caption, right, dropped = (
-        np.array(judged[name], bool) for name in ("in_caption", "is_right", "dropped")
-    )
-    pairs = list(zip(judged["image_id"], judged["tag_id"], strict=True))
-    ours = {pair for pair, gone in zip(pairs, dropped, strict=True) if gone}
-    cleaning = {
-        name: _removed(pairs, right, in_caption, gone)
-        for name, gone in {"adaptive": ours, **others}.items()
-    }
-    added = ~in_caption
+        added = judged_tags(lake, in_caption=False)[1]
+        language = score_language(lake, folder / "scenes")
+        cleaning = compare_cleaning(lake, demo_config(scenes, seed))
     named = {row["step"]: row for row in steps}
-    figures = {
+    adaptive = cleaning["adaptive"]
+    figures: dict[str, Any] = {
+        **language,
         "generation": {
             "recovered": (named["+ generated"]["found"] - named["parsed"]["found"]) / missing,
-            "precision": float(right[added].mean()) if added.any() else 0.0,
+            "precision": float(added.mean()) if len(added) else 0.0,
         },
-        "cleaning": cleaning["adaptive"],
+        "cleaning": {key: adaptive[key] for key in ("removed_wrong", "lost_right")},
         "boxes": {"median_iou": float(np.median(overlap)) if len(overlap) else 0.0},
         "map": {name: named[step]["mAP"] for step, name in STEPS.items()},
     }
@@ -140,16 +131,18 @@ def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"figures": figures, "peers": cleaning, "steps": shown, "seconds": seconds}
 
 
-def _removed(
-    pairs: list[tuple[str, int]], right: np.ndarray, in_caption: np.ndarray, gone: Pairs
-) -> dict[str, float]:
-    """Shares of the captions' wrong tags that go, and of their right ones that are lost."""
-    is_gone = np.array([pair in gone for pair in pairs], bool)
-    wrong, good = is_gone[in_caption & ~right], is_gone[in_caption & right]
-    return {
-        "removed_wrong": float(wrong.mean()) if len(wrong) else 0.0,
-        "lost_right": float(good.mean()) if len(good) else 0.0,
-    }
+def compare_cleaning(lake: Lake, config: Config) -> dict[str, dict[str, float | None]]:
+    """What our cleaning and its peers make of the captions' tags, by name."""
+    pairs, right = judged_tags(lake, in_caption=True)
+    methods = {"adaptive": ours(lake), **peers(lake, config)}
+    return {name: compare(pairs, right, method) for name, method in methods.items()}
+
+
+def judged_tags(lake: Lake, *, in_caption: bool) -> tuple[list[Pair], Bools]:
+    """Tags of captions, or added ones, whose images' truth is known, and which (P,) are right."""
+    rows = lake.query(f"{_JUDGED} AND c.in_caption = $said", {"said": in_caption}).to_pydict()
+    pairs = list(zip(rows["image_id"], rows["tag_id"], strict=True))
+    return pairs, np.array(rows["is_right"], bool)
 
 
 def _overlaps(lake: Lake) -> np.ndarray:
@@ -188,6 +181,11 @@ def _spread(figures: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, d
         }
         for part, of_part in figures[0].items()
     }
+
+
+def median_of(figures: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """The median of each figure."""
+    return {key: _median([one[key] for one in figures]) for key in figures[0]}
 
 
 def _median(values: list[float | None]) -> float | None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from flows import (
+    certify,
     doors,  # noqa: F401 - telemetry off before anything else is imported
     labels,
     models,
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
+app.add_typer(certify.app, name="certify")
 app.command()(models.train)
 app.command()(models.tag)
 app.command()(models.evaluate)

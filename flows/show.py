@@ -143,6 +143,35 @@ def print_demo(result: dict[str, Any], as_json: bool) -> None:
     print(f"report: {result['report']}")
 
 
+def print_certificate(
+    found: dict[str, Any] | None, harmed: Sequence[str], limit: int, as_json: bool
+) -> None:
+    """A cleaning certificate; the tags `harmed` keep the lake from being published."""
+    if as_json:
+        print_json({"certificate": found, "harmed": harmed})
+        return
+    if found is None:
+        print("no certificate: no answers yet; draw questions: tagwright certify sample --out FILE")
+        return
+    rows = [
+        {
+            name.replace("_", " "): _interval(value) if isinstance(value, dict) else value
+            for name, value in row.items()
+        }
+        for row in [found["overall"], *found["tags"][:limit]]
+    ]
+    _draw(rows, list(rows[0]), f"{found['answers']} answers by {' and '.join(found['sources'])}")
+    print(found["method"])
+    for name in harmed:
+        print(f"harmed: {name}; it keeps `tagwright run` from publishing")
+
+
+def _interval(value: dict[str, float]) -> str:
+    if math.isnan(value["estimate"]):
+        return ""
+    return f"{value['estimate']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
+
+
 def print_evaluation(found: dict[str, Any], as_json: bool) -> None:
     """Figures of a tagger: overall with intervals, per kind, best and worst tags."""
     if as_json:

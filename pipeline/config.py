@@ -102,6 +102,18 @@ class CleanConfig(Section):
         "adaptive", description="outliers: by the tag's estimated noise, or the worst 10 %"
     )
     min_regions: int = Field(8, ge=2, description="tags with fewer regions are left alone")
+    spare: tuple[str, ...] = Field((), description="names of tags that no rule drops")
+
+
+class PublishConfig(Section):
+    """When the certificate forbids to publish."""
+
+    allow_harm: float = Field(
+        0.2, ge=0, le=1, description="share of a tag's right ones that cleaning may surely lose"
+    )
+    min_answers: int = Field(
+        5, ge=1, description="answers about a tag's candidates without which it is not judged"
+    )
 
 
 class RetrainConfig(Section):
@@ -135,6 +147,7 @@ class Config(Section):
     calibrate: CalibrateConfig = CalibrateConfig()
     ground: GroundConfig = GroundConfig()
     clean: CleanConfig = CleanConfig()
+    publish: PublishConfig = PublishConfig()
     retrain: RetrainConfig = RetrainConfig()
     gate: GateConfig = GateConfig()
 

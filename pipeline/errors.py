@@ -6,7 +6,8 @@ PipelineError                  here
 │   └── UnreadableUri          one image that cannot be read (pipeline.readers)
 ├── ExportError                an export that cannot be written (pipeline.exporters)
 ├── PlanError                  stages that do not fit together
-└── ImbalanceError             a stage lost rows: in != kept + dropped + rejected
+├── ImbalanceError             a stage lost rows: in != kept + dropped + rejected
+└── HarmError                  cleaning would harm a tag, so it is not published
 StorageError                   storage.errors
 ParsingError                   parsing.errors
 ModelError                     model.errors
@@ -33,3 +34,7 @@ class PlanError(PipelineError):
 
 class ImbalanceError(PipelineError):
     """A stage's output does not account for its input."""
+
+
+class HarmError(PipelineError):
+    """Cleaning loses too many right ones of a tag, as the certificate shows."""

@@ -1,12 +1,16 @@
-"""Publish: check that nothing was lost, then name the snapshot that training may read."""
+"""Publish: check that nothing was lost and no tag is harmed, then name the snapshot that training
+may read."""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from pipeline.certificate import CERTIFICATE, TagCertificate, certificate_of, harmed
 from pipeline.columns import table_of
-from pipeline.errors import ImbalanceError
+from pipeline.config import PublishConfig
+from pipeline.errors import HarmError, ImbalanceError
 from pipeline.fingerprint import digest
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
@@ -15,11 +19,11 @@ class Publish(Stage):
     """One publication per state of the evidence and the verdicts."""
 
     name = "publish"
-    doc = "balance check -> one snapshot"
+    doc = "balance and harm check -> one snapshot"
     unit = "corpus"
     reads = (
         "images", "captions", "mentions", "labels", "label_surfaces", "tag_scores", "thresholds",
-        "regions", "verdicts",
+        "regions", "verdicts", "answers",
     )  # fmt: skip
     writes = ("publications",)
     inputs: ClassVar = {
@@ -39,20 +43,24 @@ class Publish(Stage):
         """,
         "works": "SELECT work_id FROM current_ledger WHERE stage NOT IN "
         "('publish', 'retrain', 'evaluate', 'gate') ORDER BY work_id",
+        **CERTIFICATE,
     }
-    sections = ()
+    sections = ("publish",)
 
     def run(self, batch: Batch, context: Context) -> Result:
         """The publication, or an error that says where rows are missing.
 
         Raises:
             ImbalanceError: in != kept + dropped + rejected somewhere.
+            HarmError: answers show that cleaning loses too many right ones of a tag.
         """
         for row in batch["balance"].slice(0, 1).to_pylist():
             raise ImbalanceError(
                 f"publish: {row['stage']} of {row['shard_id']} is out of balance by "
                 f'{row["balance"]}; see `tagwright sql "SELECT * FROM shard_balance"`'
             )
+        if tags := harmed(certificate_of(batch.tables), self.config.publish):
+            raise HarmError(_refusal(tags, self.config.publish))
         (totals,) = batch["totals"].to_pylist()
         counts = Counts(totals["candidates"], totals["tags"], totals["dropped"])
         publication = digest([context.cycle, batch["works"].column(0).to_pylist()])
@@ -65,3 +73,15 @@ class Publish(Stage):
         }  # fmt: skip
         rows = {"publications": table_of("publications", [row])}
         return Result(rows, {batch.unit: counts}, publication)
+
+
+def _refusal(tags: list[TagCertificate], config: PublishConfig) -> str:
+    worst = tags[0]
+    lost, names = worst.lost, ", ".join(tag.name for tag in tags)
+    return (
+        f"publish: cleaning loses {lost.estimate:.0%} of the right tags {worst.name!r} (95 % "
+        f"interval {lost.low:.0%} to {lost.high:.0%}, {worst.answers} answers), allowed are "
+        f"{config.allow_harm:.0%}; `--set 'clean.spare=[{names}]'` leaves "
+        f"{'it' if len(tags) == 1 else f'all {len(tags)} that lose so much'} alone, "
+        f"`--set publish.allow_harm={math.ceil(lost.low * 100) / 100}` allows it"
+    )

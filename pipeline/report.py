@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import jinja2
 
 from model.errors import ModelError
 from model.images import load_image
+from pipeline.certificate import certificate
 from pipeline.errors import SourceError
 from pipeline.readers import read_uri
 from storage.lake import Lake
@@ -89,6 +91,7 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters["figure"] = _figure
+    environment.filters["interval"] = _interval
     page = environment.get_template("report.html").render(
         title=title,
         steps=steps,
@@ -97,6 +100,7 @@ def write_report(
         stats=lake.query(_STATS).to_pylist(),
         dropped=lake.query(_DROPPED).to_pylist(),
         decisions=lake.query(_DECISIONS).to_pylist(),
+        certificate=found.to_dict() if (found := certificate(lake)) else None,
         rejects=lake.query(_REJECTS).to_pylist(),
         pictures=_pictures(lake),
     )
@@ -112,6 +116,12 @@ def _figure(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _interval(value: dict[str, float]) -> str:
+    if math.isnan(value["estimate"]):
+        return "–"
+    return f"{value['estimate']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
 
 
 def _bars(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

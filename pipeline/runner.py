@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest, digest_keys
-from pipeline.plan import CYCLE, check_plan
+from pipeline.plan import CYCLE, OUTSIDE, check_plan
 from pipeline.reporting import Quiet, Reporter
 from pipeline.stage import Stage, Unit
 from pipeline.work import Job, Staged, execute, in_pool, work_id
@@ -209,7 +209,8 @@ class Runner:
     def units(self, stage: Stage) -> list[Unit]:
         """All units of a stage, in a fixed order."""
         if stage.unit == "corpus":
-            names = [*self._upstream(stage.name), "ingest"]
+            asked = ["certify"] if {*OUTSIDE["certify"]} & {*stage.reads} else []
+            names = [*self._upstream(stage.name), "ingest", *asked]
             works = self.lake.query(
                 "SELECT work_id FROM current_ledger WHERE list_contains($names, stage)",
                 {"names": names},

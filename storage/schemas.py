@@ -273,6 +273,18 @@ _ALL = (
         region_id=STR,
     ),
     _table(
+        "answers",
+        "whether sampled tags are right, by a person or planted truth; the certificate reads them",
+        ("image_id", "tag_id"),
+        image_id=STR,
+        label_version=STR,
+        tag_id=I32,
+        stratum=STR,  # when it was drawn; the certificate asks `tag_strata` what it is now
+        weight=pa.float64(),  # pairs that it stands for: 1 / its chance of being drawn
+        answer=STR,  # yes | no
+        source=STR,  # person | truth
+    ),
+    _table(
         "publications",
         "snapshots that training may read; in = kept + dropped + rejected was checked for each",
         ("publication_id",),

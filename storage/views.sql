@@ -81,6 +81,35 @@ SELECT c.*
 FROM candidate_tags c
 ANTI JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id;
 
+-- What a cleaning certificate is drawn from: training tags by what cleaning made of them, and pairs
+-- that the tagger takes for possible (`doubt`) but that no evidence gives.
+CREATE VIEW tag_strata AS
+WITH judged AS (
+    SELECT v.image_id, f.tag_id, max(v.score) AS wrong
+    FROM current_verdicts v
+    JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
+    WHERE v.rule = 'agreement'
+    GROUP BY v.image_id, f.tag_id
+)
+SELECT c.image_id, c.tag_id,
+       CASE WHEN d.tag_id IS NOT NULL THEN 'dropped'
+            -- What no rule could judge is as doubtful as what one nearly dropped.
+            WHEN j.wrong < 0.1 THEN 'kept-sure'
+            ELSE 'kept-doubtful' END AS stratum
+FROM candidate_tags c
+LEFT JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id
+LEFT JOIN judged j ON j.image_id = c.image_id AND j.tag_id = c.tag_id
+WHERE c.split = 'train'
+UNION ALL
+SELECT DISTINCT t.image_id, f.tag_id, 'below-threshold'
+FROM current_tag_scores t
+JOIN tag_ids f ON f.label_version = t.label_version AND f.made_as = t.tag_id
+JOIN current_thresholds h
+  ON h.label_version = t.label_version AND h.fold = t.fold AND h.tag_id = t.tag_id
+JOIN current_images i ON i.image_id = t.image_id
+ANTI JOIN candidate_tags c ON c.image_id = t.image_id AND c.tag_id = f.tag_id
+WHERE t.score >= h.doubt AND i.split = 'train';
+
 -- Every more general tag of a tag: poodle, dog; poodle, animal.
 CREATE VIEW tag_ancestors AS
 WITH RECURSIVE up AS (

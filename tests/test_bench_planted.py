@@ -1,4 +1,5 @@
-"""The planted benchmark on a small finished demo, its peers, and the settings of benchmarks."""
+"""The planted benchmark on a small finished demo, its peers, the curve over the noise, and the
+settings of benchmarks."""
 
 from __future__ import annotations
 
@@ -7,11 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench import run_benchmark
-from bench.peers import _farthest, peers
-from bench.planted import _iou, _overlaps, _removed
+from bench.language import score_language
+from bench.peers import farthest, ours, peers
+from bench.planted import _iou, _overlaps, judged_tags
+from bench.ranking import Method, compare
 from pipeline.demo import demo_config
 from pipeline.errors import ConfigError, PlanError
 from storage.lake import Lake
@@ -24,6 +29,8 @@ def test_a_finished_demo_gives_nested_figures(demo_copy: Path, tmp_path: Path) -
     found = run_benchmark("planted", None, (0,), tmp_path, ["scenes=24"])
     json.dumps(found)
     assert set(found["generation"]) == {"recovered", "precision"}
+    assert set(found["parse"]) == {"precision", "recall"}
+    assert set(found["label"]) == {"tagged", "merged", "pure"}
     assert set(found["cleaning"]) == {"removed_wrong", "lost_right"}
     assert set(found["map"]) == {"parsing", "generation", "cleaning", "fine_tuning"}
     assert found["seeds"][0]["boxes"] == found["boxes"]
@@ -40,32 +47,95 @@ def test_a_finished_demo_gives_nested_figures(demo_copy: Path, tmp_path: Path) -
         run_benchmark("planted", None, (0,), tmp_path, ["wrongg=0.2"])
 
 
-def test_peers_drop_tags_that_images_carry(demo: Path) -> None:
+def test_every_method_judges_tags_that_images_carry(demo: Path) -> None:
     with Lake.open(demo / "lake", read_only=True) as lake:
-        found = peers(lake, demo_config(24, 0))
+        found = {"adaptive": ours(lake), **peers(lake, demo_config(24, 0))}
         carried = lake.query("SELECT image_id, tag_id FROM candidate_tags WHERE split = 'train'")
+        dropped = lake.scalar("SELECT count(*) FROM dropped_tags")
+        said, added = (judged_tags(lake, in_caption=part) for part in (True, False))
         overlaps = _overlaps(lake)
     pairs = set(
         zip(*(carried.column(name).to_pylist() for name in carried.schema.names), strict=True)
     )
-    assert all(dropped <= pairs for dropped in found.values())
+    for method in found.values():
+        assert method.dropped <= pairs
+        assert method.suspicion is None or set(method.suspicion) <= pairs
+    assert len(found["adaptive"].dropped) == dropped
+    assert found["no cleaning"] == Method(set(), None)
+    assert {*said[0], *added[0]} == pairs
+    assert 0.7 < said[1].mean() < 1
     assert len(overlaps)
     assert ((overlaps >= 0) & (overlaps <= 1)).all()
 
 
 def test_the_plain_loop_drops_the_farthest_tenth() -> None:
     tag = evidence()
-    dropped = _farthest(tag, 0)
-    assert dropped.sum() == 10
+    dropped, away = farthest(tag, 0)
+    assert sum(dropped) == 10
     assert tag.images == len(dropped)
+    assert away[dropped].min() >= away[~np.array(dropped)].max()
 
 
-def test_shares_are_of_the_captions_tags() -> None:
-    pairs = [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1)]
-    right = np.array([True, True, False, False, False])
-    in_caption = np.array([True, True, True, True, False])
-    found = _removed(pairs, right, in_caption, {("a", 1), ("c", 1), ("e", 1)})
-    assert found == {"removed_wrong": 0.5, "lost_right": 0.5}
+def test_methods_are_compared_at_their_own_cut_and_at_equal_loss() -> None:
+    pairs = [(f"{number:03}", 1) for number in range(110)]
+    right = np.arange(110) < 100
+    # Two right ones, then five wrong ones, are the most suspicious; three wrong ones tie with
+    # two more right ones; two wrong ones cannot be judged.
+    order = {pairs[p]: 9.0 for p in (0, 1)} | {pairs[p]: 8.0 for p in range(100, 105)}
+    order |= {pairs[p]: 7.0 for p in (2, 3, 105, 106, 107)}
+    order |= {pairs[p]: 1.0 for p in range(4, 100)}
+    found = compare(pairs, right, Method({pairs[0], pairs[100], pairs[101]}, order))
+    assert found["removed_wrong"] == pytest.approx(0.2)
+    assert found["lost_right"] == pytest.approx(0.01)
+    assert found["removed_at_equal_loss"] == pytest.approx(0.5)
+    assert found["ranked"] == pytest.approx(108 / 110)
+    assert found["auc"] == pytest.approx((5 * 0.98 + 3 * (0.96 + 0.01) + 0) / 10)
+    silent = compare(pairs, right, Method(set(), None))
+    assert silent["removed_wrong"] == 0
+    assert silent["removed_at_equal_loss"] is None
+    assert compare(pairs, right | True, Method(set(), order))["auc"] is None
+
+
+def test_parser_and_labels_are_scored_by_what_captions_were_written_to_say(
+    demo_copy: Path,
+) -> None:
+    scenes = demo_copy / "scenes"
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        found = score_language(lake, scenes)
+        assert found["parse"]["precision"] > 0.95
+        assert found["parse"]["recall"] > 0.95
+        assert 0.5 < found["label"]["tagged"] <= 1  # few scenes, so many words are too rare
+        assert found["label"]["pure"] > 0.95
+        truth = pq.read_table(scenes / "truth.parquet").to_pylist()
+        said = [row | {"in_caption": True} for row in truth]
+        schema = pq.read_schema(scenes / "truth.parquet")
+        pq.write_table(pa.Table.from_pylist(said, schema), scenes / "truth.parquet")
+        wished = score_language(lake, scenes)
+    assert wished["parse"]["recall"] < 0.85  # three tenths are in no caption
+    assert wished["parse"]["precision"] >= found["parse"]["precision"]
+
+
+@pytest.mark.slow
+def test_a_curve_over_the_noise_encodes_its_pictures_once(tmp_path: Path) -> None:
+    found = run_benchmark("noise", None, (0,), tmp_path, ["scenes=24"])
+    json.dumps(found)
+    assert list(found["curve"]) == [0.02, 0.05, 0.10, 0.20]
+    assert {"adaptive", "paper"} <= set(found["curve"][0.1])
+    encoded = []
+    for share in (0.02, 0.2):
+        with Lake.open(tmp_path / f"noise-0-scenes-24/wrong-{share}/lake", read_only=True) as lake:
+            runs = lake.query(
+                "SELECT DISTINCT run_id FROM ledger WHERE stage = 'encode' AND n_in > 0"
+            )
+            encoded.append(runs.column(0).to_pylist())
+            features = lake.scalar("SELECT count(*) FROM current_features")
+            images = lake.scalar("SELECT count(*) FROM current_images")
+            captions = lake.scalar("SELECT count(*) FROM current_captions")
+            assert features == images == 24 <= captions
+            wrong = ~judged_tags(lake, in_caption=True)[1]
+            assert abs(wrong.mean() - share) < 0.06, share
+    assert encoded[0] == encoded[1]
+    assert len(encoded[0]) == 1
 
 
 def test_overlap_of_boxes() -> None:

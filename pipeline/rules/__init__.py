@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules.agreement import agreement
-from pipeline.rules.base import Rule
+from pipeline.rules.base import Opinion, Rule, TagEvidence, left_alone
 from pipeline.rules.outlier import outlier
 
 RULES: dict[str, Rule] = {
@@ -14,11 +15,19 @@ RULES: dict[str, Rule] = {
 
 
 def find_rule(name: str) -> Rule:
-    """The rule of that name.
+    """The rule of that name; it leaves the tags of `clean.spare` alone.
 
     Raises:
         PlanError: there is none; the message lists the choices.
     """
     if name not in RULES:
         raise PlanError(f"unknown rule {name!r}; choose from: {', '.join(sorted(RULES))}")
-    return RULES[name]
+    rule = RULES[name]
+
+    def judge(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
+        if evidence.name in config.spare:
+            regions = evidence.best_region(evidence.region_scores)[1]
+            return left_alone(evidence, regions, f"{evidence.name} is spared: left alone")
+        return rule(evidence, config, seed)
+
+    return judge

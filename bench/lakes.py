@@ -1,0 +1,26 @@
+"""Lakes of benchmarks: run as far as needed, copied without their bulk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.runner import Runner
+
+
+def run_stages(path: Path, config: Config, *, first: str | None = None, until: str) -> None:
+    """Run the cycle of a lake as far as `until`; what is done is skipped."""
+    runner = Runner(path, config)
+    with runner.lake:  # closed before anybody copies it
+        runner.run(first=first, until=until, command="bench")
+
+
+def copy_lake(source: Path, target: Path) -> None:
+    """A lake of one's own; files that are never changed again are linked, not copied."""
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(source, part, ignore=shutil.ignore_patterns("data"))
+    shutil.copytree(source / "data", part / "data", copy_function=os.link)
+    part.replace(target)

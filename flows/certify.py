@@ -1,0 +1,74 @@
+"""`tagwright certify ...`: what cleaning did to each tag, from answers about a sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings
+
+app = typer.Typer(
+    invoke_without_command=True,
+    help="The cleaning certificate: precision and recall before and after, with intervals.",
+)
+
+
+@app.callback()
+def show(
+    context: typer.Context,
+    lake: LakeDir = DEFAULT_LAKE,
+    limit: Annotated[int, typer.Option(min=1, help="tags to print")] = 30,
+    config: ConfigFile = None,
+    set: Settings = None,
+    json_: AsJson = False,
+) -> None:
+    """Print the certificate of the present tags, the most surely harmed first."""
+    if context.invoked_subcommand:
+        return
+    from flows.show import print_certificate
+    from pipeline.certificate import certificate, harmed
+    from pipeline.config import load_config
+    from storage.lake import Lake
+
+    settings = load_config(config, set or []).publish
+    with Lake.open(lake, read_only=True) as opened:
+        found = certificate(opened)
+    names = [tag.name for tag in harmed(found, settings)]
+    print_certificate(found.to_dict() if found else None, names, limit, json_)
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="the CSV file to write")],
+    lake: LakeDir = DEFAULT_LAKE,
+    size: Annotated[int, typer.Option(min=1, help="questions")] = 400,
+    seed: Annotated[int, typer.Option(help="of the draw")] = 0,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="answer by the truth that the lake was ingested with")
+    ] = False,
+) -> None:
+    """Draw questions for a person, over all tags and what cleaning made of them."""
+    from pipeline.answers import draw, write_questions
+    from storage.lake import Lake
+
+    with Lake.open(lake, read_only=True) as opened:
+        rows = draw(opened, size, seed, truth=truth)
+    write_questions(out, rows)
+    known = sum(row["answer"] != "" for row in rows)
+    print(f"{out}: {len(rows)} questions, {known} answered; next: tagwright certify answers {out}")
+
+
+@app.command()
+def answers(
+    file: Annotated[Path, typer.Argument(help="a file of `certify sample` with its answers")],
+    lake: LakeDir = DEFAULT_LAKE,
+) -> None:
+    """Bring answers (yes, no or nothing) into the lake; they take the place of earlier ones."""
+    from pipeline.answers import read_answers
+    from storage.lake import Lake
+
+    with Lake.open(lake) as opened:
+        given, left = read_answers(opened, file)
+    print(f"{given} answers, {left} questions without; next: tagwright certify")
