@@ -15,6 +15,9 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     # Spinning OpenMP threads make oversubscribed machines ten times slower.
     "OMP_WAIT_POLICY": "PASSIVE",
+    # So do OpenBLAS's, whatever the policy; torch has threads of its own. One thread also makes
+    # NumPy's sums the same on any number of cores.
+    "OPENBLAS_NUM_THREADS": "1",
 }
 
 for name, value in QUIET.items():
