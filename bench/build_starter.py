@@ -34,6 +34,7 @@ ALWAYS = ("coco", "voc", "objects365", "lvis", "openimages", "ade20k", "cifar100
 """Vocabularies that are taken whole; ImageNet's breeds only as far as people speak of them."""
 LEAST_MENTIONS = 3
 LEAST_ZIPF = {"imagenet": 2.0, "wordnet": 2.6, "synonym": 1.6}  # log10 of uses in 10^9 words
+LEAST_GERUND = 3.0
 SEEN = {
     "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.person",
     "noun.phenomenon", "noun.plant",
@@ -93,7 +94,9 @@ BRITISH = (("olor", "olour"), ("gray", "grey"), ("rmor", "rmour"), ("enter", "en
 
 
 def variants(name: str, part: str) -> Iterator[tuple[str, str]]:
-    """Other spellings that are in use: plural, British, written as one word."""
+    """Other spellings that are in use: plural, gerund, British, written as one word."""
+    if part == "verb":
+        yield from gerunds(name)
     if part != "noun":
         return
     plural = plural_of(name)
@@ -112,6 +115,16 @@ def variants(name: str, part: str) -> Iterator[tuple[str, str]]:
         yield closed, "written as one word"
     if " " in name and wordnet.has(name.replace(" ", "-"), "n"):
         yield name.replace(" ", "-"), "written with a hyphen"
+
+
+def gerunds(name: str) -> Iterator[tuple[str, str]]:
+    """ "surfing" for "surf", as lists of actions write it; captions are counted in base form."""
+    for stem in (name, name.removesuffix("e"), name + name[-1]):
+        form = stem + "ing"
+        other = stem == name and wordnet.has(name + "e", "v")  # "taping" is of "tape", not of "tap"
+        of_it = wordnet.lemma(form, "v", inflected=True) == name and not other
+        if " " not in name and of_it and zipf(form) >= LEAST_GERUND:
+            yield form, "gerund"
 
 
 def opened(name: str) -> Iterator[tuple[str, str]]:
@@ -290,31 +303,38 @@ class Starter:
         keys = list(group)
         sources = set().union(*(self.candidates[key].sources for key in keys))
         mentions = sum(self.candidates[key].mentions for key in keys)
-        known = 100.0 * bool(sources & {*ALWAYS, "read"}) + 3.0 * ("imagenet" in sources)
+        known = 100.0 * bool(sources & {*ALWAYS, "read"}) + 1.5 * ("imagenet" in sources)
         if not any(wordnet.has(key[0], _POS[key[1]]) for key in keys):
             known -= 2.5  # "plastic slide" is said, but no word of its own
         return known + 1.5 * log(1 + mentions) + max(zipf(key[0]) for key in keys)
 
     # ---- surfaces ------------------------------------------------------------------------------
 
-    def synonyms(self, group: list[Key], taken: set[Key]) -> Iterator[tuple[Key, str]]:
-        """Further forms WordNet knows for the tag's dominant sense, in use and nobody else's."""
-        name, part = group[0]
-        if part != "noun" or group[0] in self.read.no_synonym:
-            return  # synonyms of verbs and adjectives are too loose
-        for form in wordnet.synonyms(name, _POS[part]):
-            key: Key = (form, part)
-            if key in taken or key in self.read.drop or self._kept_apart(key, group[0]):
-                continue
-            found = evidence(key, group[0])
-            if found is None or not found.strong or zipf(form) < LEAST_ZIPF["synonym"]:
-                continue
-            if (cosine := self.embeddings.alike(form, name)) >= ALIKE:
-                yield key, f"{found.text}; embeddings {cosine:.2f}"
+    def further(self, group: list[Key], taken: set[Key]) -> Iterator[tuple[Key, str]]:
+        """Further forms in use and nobody else's: synonyms of the name, spellings of each form."""
+        yield from self._synonyms(group[0], taken)
         for member in group:
             for form, text in variants(*member):
-                if (form, part) not in taken and (form, part) not in self.read.drop:
-                    yield (form, part), text
+                key: Key = (form, member[1])
+                if key in taken or key in self.read.drop:
+                    continue
+                # "fishing" is a thing of its own, and one word should find one tag
+                if text != "gerund" or not {(form, "noun"), (form, "adjective")} & taken:
+                    yield key, text
+
+    def _synonyms(self, name: Key, taken: set[Key]) -> Iterator[tuple[Key, str]]:
+        """Those of WordNet for the dominant sense; those of verbs and adjectives are too loose."""
+        if name[1] != "noun" or name in self.read.no_synonym:
+            return
+        for form in wordnet.synonyms(name[0], "n"):
+            key: Key = (form, "noun")
+            if key in taken or key in self.read.drop or self._kept_apart(key, name):
+                continue
+            found = evidence(key, name)
+            if found is None or not found.strong or zipf(form) < LEAST_ZIPF["synonym"]:
+                continue
+            if (cosine := self.embeddings.alike(form, name[0])) >= ALIKE:
+                yield key, f"{found.text}; embeddings {cosine:.2f}"
 
     def system(self) -> LabelSystem:
         """Number the groups and explain every merge."""
@@ -325,7 +345,7 @@ class Starter:
         for tag_id, group in enumerate(chosen):
             name = group[0]
             kind = self.candidates[name].kind
-            extra = dict(self.synonyms(group, taken))
+            extra = dict(self.further(group, taken))
             taken.update(extra)
             total = sum(self.candidates[key].mentions for key in group)
             labels.append(Label(tag_id, name[0], kind, total))

@@ -51,7 +51,8 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
     """The system that `to_csv` wrote.
 
     Raises:
-        ParsingError: a missing column, a bad ID or kind, two names of one ID, a form of two tags.
+        ParsingError: a missing column, a bad ID or kind, two names of one ID, a form of two tags, a
+            name merged into another tag (a cycle is one such).
     """
     reader = csv.DictReader(io.StringIO(text))
     missing = {"tag_id", "tag", "kind", "surface"} - set(reader.fieldnames or ())
@@ -85,8 +86,14 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
                 )
             )
     for label in labels.values():
-        if (label.name, label.kind) not in surfaces:
+        own = surfaces.get((label.name, label.kind))
+        if own is None:
             raise ParsingError(f"{where}: tag {label.tag_id} {label.name!r} lacks its own form.")
+        if own.tag_id != label.tag_id:
+            raise ParsingError(
+                f"{where}: {label.name!r}, the name of tag {label.tag_id}, is merged into tag "
+                f"{own.tag_id}: a tag's name is a form of that tag."
+            )
     ordered = sorted(surfaces.values(), key=lambda s: (s.surface, s.kind))
     rows = sorted(merges, key=lambda m: (m.surface, m.into, m.tag_id))
     by_id = tuple(labels[tag_id] for tag_id in sorted(labels))

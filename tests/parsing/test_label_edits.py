@@ -151,6 +151,10 @@ def test_csv_round_trip(system: LabelSystem) -> None:
             "tags 1",
         ),
         ("tag_id,tag,kind,surface\n1,dog,object,hound\n", "lacks its own form"),
+        (
+            "tag_id,tag,kind,surface\n0,sofa,object,couch\n1,couch,object,sofa\n",
+            "'sofa', the name of tag 0, is merged into tag 1",
+        ),
     ],
 )
 def test_bad_files_say_where(text: str, says: str) -> None:
