@@ -288,5 +288,6 @@ def _joined(part: list[Word]) -> str:
         noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
     ]
     name = " ".join([*before, noun_lemma(part[-1])])
-    plural = len(part) > 1 and name != said and wordnet.has(said, "n") and not wordnet.has(name, "n")
-    return said if plural else name
+    if len(part) == 1 or name == said or wordnet.has(name, "n") or wordnet.is_name(said):
+        return name
+    return said if wordnet.has(said, "n") else name

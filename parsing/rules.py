@@ -268,6 +268,8 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         if word.dep in ("pobj", "dobj"):
             return names_colour(word)
         if word.dep == "conj" and word.head is not None:  # "in white and gold"
+            if word.head.pos == "ADJ" and word.head.dep == "amod":  # "a black and tan dog"
+                return names_colour(word)
             worn = word.head.dep in ("pobj", "dobj")
             return worn and names_colour(word) and names_colour(word.head)
         if word.dep not in ("compound", "nmod", "amod"):

@@ -20,6 +20,7 @@ from parsing.senses import Sense, Senses
 _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
 _DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
 _LIVING = {"person.n.01", "animal.n.01"}
+_TRAVEL = {"jump.v.01", "travel.v.01"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
 _MATERIALS = {
     "alloy.n.01", "animal_material.n.01", "building_material.n.01", "ceramic.n.01", "fabric.n.01",
@@ -289,7 +290,7 @@ def is_social(name: str) -> bool:
 @remembered
 def is_travel(verb: str) -> bool:
     """Ways of getting somewhere, by the likely senses: climb, ride, jog; not lift or push."""
-    return any("travel.v.01" in above(synset) for synset in senses(verb, "v")[:2])
+    return any(above(synset) & _TRAVEL for synset in senses(verb, "v")[:2])
 
 
 @remembered
