@@ -1,4 +1,4 @@
-"""Mends where prepositions hang: the model takes the nearest noun, captions mean who or what acts."""
+"""Mends where prepositions hang: the model takes the nearest noun, captions mean who acts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _ALONG = {
     "across", "along", "around", "down", "into", "over", "past", "through", "toward", "towards",
     "up",
 }  # fmt: skip
+_GROUND = {"noun.object", "noun.phenomenon", "noun.plant", "noun.substance"}
 _GROWS = {"noun.object", "noun.plant"}
 _DOERS = ("nsubj", "nsubjpass", "npadvmod", "dep")
 _FINITE = {"VBD", "VBN", "VBP", "VBZ"}
@@ -70,7 +71,7 @@ def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
     if prep is not None and prep.low == "with" and prep.head is not None:
         own = own or prep.head.pos == "VERB"
-    if own and worn.pos in NOMINAL and wordnet.noun_kind(_base(thing)) == "scene":
+    if own and worn.pos in NOMINAL and _is_ground(_base(thing)):
         _hung(word, _who_or_what(worn))
 
 
@@ -80,7 +81,7 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
     if word.low not in _WHERE or thing is None or event is None or event.dep != "dobj":
         return
     base = _base(of_what(thing) or thing)
-    somewhere = wordnet.noun_kind(base) == "scene"
+    somewhere = _is_ground(base)
     seen = somewhere or wordnet.supersense(base, "n") in _SEEN
     if wordnet.supersense(_base(event), "n") not in _DOING and not somewhere:
         return
@@ -113,9 +114,9 @@ def with_what_grows_there(word: Word, words: list[Word]) -> None:
     if word.low != "with" or thing is None or verb is None or verb.pos != "VERB" or not word.i:
         return
     place = words[word.i - 1]
-    if place.pos in NOMINAL and wordnet.noun_kind(_base(place)) == "scene":
-        if wordnet.supersense(_base(thing), "n") in _GROWS and not thing.kids("poss"):
-            _hung(word, place)
+    grows = wordnet.supersense(_base(thing), "n") in _GROWS and not thing.kids("poss")
+    if grows and place.pos in NOMINAL and wordnet.noun_kind(_base(place)) == "scene":
+        _hung(word, place)
 
 
 def in_front_of_all(word: Word, words: list[Word]) -> None:
@@ -143,6 +144,11 @@ def in_the_weather(word: Word, words: list[Word]) -> None:
         name = _base(thing)
         if wordnet.supersense(name, "n") in _WEATHER and wordnet.noun_kind(name) == "scene":
             _hung(word, verb)
+
+
+def _is_ground(name: str) -> bool:
+    """Where somebody can be: a street, the grass, the sand."""
+    return wordnet.noun_kind(name) == "scene" or wordnet.supersense(name, "n") in _GROUND
 
 
 def _thing(prep: Word) -> Word | None:
