@@ -103,6 +103,8 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
         if nearest is not None and own and wordnet.is_living(nearest.name):
             return [nearest]  # "a man holding a baby wearing a hat"
         doer = _alive(doer, nouns, bool(word.kids("dobj"))) or doer
+    elif word.kids("dobj") and any(aux.low == "to" for aux in word.kids("aux")):
+        doer = _alive(doer, nouns, True) or doer  # "comes out of the goal to steal the puck"
     return nouns.all_meant(doer)
 
 
