@@ -125,10 +125,11 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
         child.moved(left, child.dep)
     left.moved(word, "nsubj")
     first = word.head
-    if word.dep == "conj" and first is not None and first.pos in NOMINAL:
-        if words[min([left.i, *(c.i for c in left.children)]) - 1].low == "and":
-            take_over(word, first)  # "bride and groom walk"
-            left.moved(first, "conj")
+    if word.dep != "conj" or first is None or first.pos not in NOMINAL:
+        return
+    if words[min([left.i, *(c.i for c in left.children)]) - 1].low == "and":
+        take_over(word, first)  # "bride and groom walk"
+        left.moved(first, "conj")
 
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:

@@ -1,4 +1,4 @@
-"""Mends where prepositions hang: the model takes the nearest noun, captions mean who or what acts."""
+"""Mends where prepositions hang: the model takes the nearest noun, captions mean who acts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ _SEEN = {
     "noun.animal", "noun.artifact", "noun.body", "noun.group", "noun.object", "noun.plant",
     "noun.substance",
 }  # fmt: skip
+_ALONG = {
+    "across", "along", "around", "down", "into", "over", "past", "through", "toward", "towards",
+    "up",
+}  # fmt: skip
+_GROUND = {"noun.object", "noun.phenomenon", "noun.plant", "noun.substance"}
+_GROWS = {"noun.object", "noun.plant"}
+_DOERS = ("nsubj", "nsubjpass", "npadvmod", "dep")
 _FINITE = {"VBD", "VBN", "VBP", "VBZ"}
 _WEATHER = {"noun.phenomenon"}
 
@@ -64,7 +71,7 @@ def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
     if prep is not None and prep.low == "with" and prep.head is not None:
         own = own or prep.head.pos == "VERB"
-    if own and worn.pos in NOMINAL and wordnet.noun_kind(_base(thing)) == "scene":
+    if own and worn.pos in NOMINAL and _is_ground(_base(thing)):
         _hung(word, _who_or_what(worn))
 
 
@@ -74,9 +81,42 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
     if word.low not in _WHERE or thing is None or event is None or event.dep != "dobj":
         return
     base = _base(of_what(thing) or thing)
-    seen = wordnet.noun_kind(base) == "scene" or wordnet.supersense(base, "n") in _SEEN
-    if seen and wordnet.supersense(_base(event), "n") in _DOING and event.pos in NOMINAL:
+    somewhere = _is_ground(base)
+    seen = somewhere or wordnet.supersense(base, "n") in _SEEN
+    if wordnet.supersense(_base(event), "n") not in _DOING and not somewhere:
+        return
+    if seen and event.pos in NOMINAL:
         _hung(word, event.head)
+
+
+def in_clothes(word: Word, words: list[Word]) -> None:
+    """ "on a swing in a coat": what is worn is worn by somebody."""
+    thing = _thing(word)
+    if word.low != "in" or thing is None or not wordnet.is_worn(_base(thing)):
+        return
+    if word.head is not None and word.head.pos in NOMINAL and not living(word.head):
+        _hung(word, _who_or_what(word.head))
+
+
+def along_the_way(word: Word, words: list[Word]) -> None:
+    """ "rides a bike around a curve": the ride leads there."""
+    ridden = word.head
+    if word.low not in _ALONG or ridden is None or ridden.dep != "dobj" or ridden.head is None:
+        return
+    verb = ridden.head
+    if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))):
+        _hung(word, verb)
+
+
+def with_what_grows_there(word: Word, words: list[Word]) -> None:
+    """ "runs in a field with flowers": the field has them."""
+    thing, verb = _thing(word), word.head
+    if word.low != "with" or thing is None or verb is None or verb.pos != "VERB" or not word.i:
+        return
+    place = words[word.i - 1]
+    grows = wordnet.supersense(_base(thing), "n") in _GROWS and not thing.kids("poss")
+    if grows and place.pos in NOMINAL and wordnet.noun_kind(_base(place)) == "scene":
+        _hung(word, place)
 
 
 def in_front_of_all(word: Word, words: list[Word]) -> None:
@@ -106,6 +146,11 @@ def in_the_weather(word: Word, words: list[Word]) -> None:
             _hung(word, verb)
 
 
+def _is_ground(name: str) -> bool:
+    """Where somebody can be: a street, the grass, the sand."""
+    return wordnet.noun_kind(name) == "scene" or wordnet.supersense(name, "n") in _GROUND
+
+
 def _thing(prep: Word) -> Word | None:
     return next(iter(prep.kids("pobj")), None)
 
@@ -127,5 +172,7 @@ def _who_or_what(noun: Word) -> Word | None:
 
 
 def _hung(word: Word, goal: Word | None) -> None:
-    if goal is not None:
-        word.moved(goal, "prep")
+    """Move a preposition, but not to a verb that nobody does."""
+    if goal is None or (goal.dep == "ROOT" and goal.pos == "VERB" and not goal.kids(*_DOERS)):
+        return
+    word.moved(goal, "prep")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from parsing import lexicon, wordnet
+from parsing import describing, lexicon, wordnet
 from parsing.words import Word
 
 _NOMINAL = {"NOUN", "PROPN"}
@@ -121,7 +121,7 @@ def _names_something(word: Word) -> bool:
         return False
     if word.pos == "PROPN" and not _common(word):
         return False
-    if word.dep == "amod" and wordnet.is_material(word.low):
+    if word.dep == "amod" and describing.is_material(word.low):
         return False
     if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):
         return True
@@ -194,8 +194,8 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
     known = _known_start(head, before)
     plain = _compound_start(before, head)
     size = max(known, min(plain, _COMPOUND - 1))
-    if 0 < size < len(before) and not wordnet.is_colour(before[-size - 1].low) and _listed(f"{before[-size - 1].low} {before[-size].low}"):
-        size += 1  # "real estate office", "hot dog stand"
+    if 0 < size < len(before) and _known_pair(before[-size - 1], before[-size]):
+        size += 1
     inside = before[len(before) - size :] if size else []
     base = noun_lemma(head)
     noisy = base in lexicon.noise("n") and not known
@@ -204,6 +204,11 @@ def _phrase(head: Word, words: list[Word]) -> Phrase:
     if noisy:  # "sunset background" shows a sunset: the noise word steps aside
         inside = []
     return Phrase(head, [*inside, head], _joined([*inside, head]))
+
+
+def _known_pair(first: Word, second: Word) -> bool:
+    """ "real estate office", "hot dog stand": a name inside a name."""
+    return not wordnet.is_colour(first.low) and _listed(f"{first.low} {second.low}")
 
 
 def _left_of(head: Word, words: list[Word]) -> list[Word]:
@@ -245,13 +250,14 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     if first.pos == "ADJ" and wordnet.supersense(noun_lemma(head), "n") == "noun.body":
         return True  # "right hand", "hind leg", "human head"
     plain = first.pos == "ADJ" and first.low not in lexicon.noise("a")
-    if plain and wordnet.merely_describes(first.low, name):
+    if plain and describing.merely_describes(first.low, name):
         return True
     # "big fish" is listed, too: as an important person
     kinds = {synset.lexname for synset in wordnet.senses(name, "n")}
     human = {"noun.person", "noun.group"}
     person = wordnet.supersense(noun_lemma(head), "n") in human or (bool(kinds) and kinds <= human)
-    return first.pos == "ADJ" and person
+    says_how = describing.has_opposite(first.low) or noun_lemma(head) == "person"
+    return first.pos == "ADJ" and person and says_how  # a "prime minister" is not prime
 
 
 def _compound_start(before: list[Word], head: Word) -> int:
@@ -259,14 +265,14 @@ def _compound_start(before: list[Word], head: Word) -> int:
     size = 0
     made = wordnet.supersense(noun_lemma(head), "n") == "noun.artifact"
     for word in reversed(before):
-        if not _belongs(word) or (made and wordnet.is_material(word.low)):
+        if not _belongs(word) or (made and describing.is_material(word.low)):
             break
         size += 1
     return size
 
 
 def _belongs(word: Word) -> bool:
-    noun, adjective = wordnet.has(noun_lemma(word), "n"), wordnet.is_adjective(word.low)
+    noun, adjective = wordnet.has(noun_lemma(word), "n"), describing.is_adjective(word.low)
     if word.dep == "amod":
         return noun and not adjective and word.tag in ("JJ", "NN")
     if word.dep not in ("compound", "nmod") or word.pos not in _NOMINAL:
@@ -288,5 +294,6 @@ def _joined(part: list[Word]) -> str:
         noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
     ]
     name = " ".join([*before, noun_lemma(part[-1])])
-    plural = len(part) > 1 and name != said and wordnet.has(said, "n") and not wordnet.has(name, "n")
-    return said if plural else name
+    if len(part) == 1 or name == said or wordnet.has(name, "n") or wordnet.is_name(said):
+        return name
+    return said if wordnet.has(said, "n") else name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from parsing import lexicon, wordnet
+from parsing import describing, lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
 from parsing.mend_tree import after, before
@@ -23,7 +23,7 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "5"
+VERSION = "6"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
@@ -101,6 +101,10 @@ class Reader:
         if word.dep in ("amod", "acl", "compound", "nmod", "appos"):
             # only its own noun: in "an aerial photo of a field" nothing in the picture is aerial
             phrase = self.nouns.owners.get(head.i)
+            if phrase is None and word.i + 1 != head.i:
+                follows = self.nouns.phrases.get(head.i - 1)  # "a gorgeous beach photo"
+                own = follows is not None and follows.words[0].i == word.i + 1
+                return [follows] if follows and own and follows.head.head is head else []
             if phrase is None or word in phrase.words:
                 return []
             return [phrase, *self._bare_partners(phrase.head)]
@@ -213,7 +217,6 @@ class Reader:
                 ]
         return found
 
-
     def _partner(self, word: Word, where: list[Phrase]) -> list[Phrase]:
         """ "a boy and girl in shirts": what follows is said of both, where they are alike."""
         if word.dep != "conj" or word.head is None or not _bare(word.head, word):
@@ -231,8 +234,10 @@ def _bare(first: Word, last: Word) -> bool:
     """Whether nothing is said of the first alone, nor of the second before it is named."""
     said = ("prep", "acl", "relcl", "appos", "amod", "poss")
     own = [c for c in last.children if c.i < last.i and c.dep in ("amod", "poss", "compound")]
-    return first.pos in ("NOUN", "PROPN") and not own and not any(
-        c.i > first.i and c.dep in said for c in first.children
+    return (
+        first.pos in ("NOUN", "PROPN")
+        and not own
+        and not any(c.i > first.i and c.dep in said for c in first.children)
     )
 
 
@@ -255,7 +260,7 @@ def _names(phrases: list[Phrase]) -> list[str | None]:
 def _is_attribute(word: Word, strict: bool = True) -> bool:
     """Adjectives, and participles before their noun that are adjectives in their own right."""
     low = word.low
-    if word.pos == "ADJ" and (low[0].isdigit() or wordnet.is_ordinal(low)):
+    if word.pos == "ADJ" and (low[0].isdigit() or describing.is_ordinal(low)):
         return False
     if low in lexicon.noise("a") or not any(c.isalpha() for c in low):
         return not strict and word.pos == "ADJ"
@@ -268,12 +273,14 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         if word.dep in ("pobj", "dobj"):
             return names_colour(word)
         if word.dep == "conj" and word.head is not None:  # "in white and gold"
+            if word.head.pos == "ADJ" and word.head.dep == "amod":  # "a black and tan dog"
+                return names_colour(word)
             worn = word.head.dep in ("pobj", "dobj")
             return worn and names_colour(word) and names_colour(word.head)
         if word.dep not in ("compound", "nmod", "amod"):
             return False
-        bare = wordnet.is_adjective(low) and not wordnet.has(low, "n")
-        return bare or wordnet.is_colour(low) or wordnet.is_material(low)
+        bare = describing.is_adjective(low) and not wordnet.has(low, "n")
+        return bare or wordnet.is_colour(low) or describing.is_material(low)
     return word.dep == "amod" and word.tag in ("VBN", "VBG") and _is_quality(word)
 
 

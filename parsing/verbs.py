@@ -12,6 +12,7 @@ from parsing.words import Word
 
 _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
+_HAPPENING = {"noun.act", "noun.event"}
 _WHEN = {"during", "after", "before", "since", "until", "till"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
@@ -96,13 +97,22 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
     if word.head is None:
         return []
     doer = word.head
-    if word.tag == "VBG" and word.dep == "acl":
+    if word.dep == "acl" and (word.tag == "VBG" or _being_done_there(word, nouns)):
         nearest = nouns.phrases.get(word.i - 1)
         own = nearest is not None and all(nearest.head is not one for one in doer.conjuncts())
         if nearest is not None and own and wordnet.is_living(nearest.name):
             return [nearest]  # "a man holding a baby wearing a hat"
-        doer = _alive(doer, nouns) or doer
+        doer = _alive(doer, nouns, bool(word.kids("dobj"))) or doer
+    elif word.kids("dobj") and any(aux.low == "to" for aux in word.kids("aux")):
+        doer = _alive(doer, nouns, True) or doer  # "comes out of the goal to steal the puck"
     return nouns.all_meant(doer)
+
+
+def _being_done_there(word: Word, nouns: Nouns) -> bool:
+    """ "a boy at a pool being sprayed": it is not the pool that is."""
+    place = nouns.meant(word.head)
+    being = any(aux.low == "being" for aux in word.kids("auxpass"))
+    return being and place is not None and wordnet.noun_kind(place.name) == "scene"
 
 
 def _verb_above(noun: Word) -> Word | None:
@@ -110,11 +120,14 @@ def _verb_above(noun: Word) -> Word | None:
     return noun.head if noun.dep == "dobj" else None
 
 
-def _alive(noun: Word, nouns: Nouns) -> Word | None:
-    """ "a boy in a t-shirt riding": a lifeless thing does nothing, who wears or holds it does."""
+def _alive(noun: Word, nouns: Nouns, to_something: bool) -> Word | None:
+    """ "a boy in a t-shirt riding": a lifeless thing does nothing, who wears or holds it does.
+
+    Nor does an event do anything to something: "makes a jump wearing a suit".
+    """
     word: Word | None = noun
     for _ in range(4):
-        if word is None or not _lifeless(word, nouns):
+        if word is None or not _lifeless(word, nouns, to_something):
             return _driver(word, nouns) or word
         over = word.head
         if over is not None and over.dep in ("prep", "agent"):
@@ -133,7 +146,7 @@ def _driver(vehicle: Word | None, nouns: Nouns) -> Word | None:
     return prep.head if prep and phrase and wordnet.is_living(phrase.name) else None
 
 
-def _lifeless(word: Word, nouns: Nouns) -> bool:
+def _lifeless(word: Word, nouns: Nouns, to_something: bool) -> bool:
     phrase = nouns.meant(word)
     if phrase is None or word.pos not in ("NOUN", "PROPN"):
         return True
@@ -145,7 +158,7 @@ def _lifeless(word: Word, nouns: Nouns) -> bool:
     )
     if not found or "conveyance.n.03" in wordnet.above(found[0]):
         return False
-    return found[0].lexname in _LIFELESS
+    return found[0].lexname in _LIFELESS or (to_something and found[0].lexname in _HAPPENING)
 
 
 def objects(word: Word, nouns: Nouns) -> list[Phrase]:

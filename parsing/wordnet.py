@@ -20,18 +20,8 @@ from parsing.senses import Sense, Senses
 _POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
 _DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
 _LIVING = {"person.n.01", "animal.n.01"}
+_TRAVEL = {"jump.v.01", "travel.v.01"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
-_MATERIALS = {
-    "alloy.n.01", "animal_material.n.01", "building_material.n.01", "ceramic.n.01", "fabric.n.01",
-    "glass.n.01", "metallic_element.n.01", "paper.n.01", "plant_material.n.01", "plastic.n.01",
-    "rock.n.02", "rubber.n.01",
-}  # fmt: skip
-_ABSTRACT = {"noun.cognition", "noun.communication", "noun.state"}
-_CONCRETE = {
-    "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.phenomenon",
-    "noun.plant", "noun.substance",
-}  # fmt: skip
-_OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
 _OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
@@ -115,6 +105,11 @@ def senses(word: str, pos: str) -> tuple[Sense, ...]:
     if not has(word, pos):
         return ()
     return tuple(_senses().at(pos, offset) for offset in dict.fromkeys(_offsets(word, pos)))
+
+
+def sense(pos: str, offset: int) -> Sense:
+    """The sense that a pointer of another leads to."""
+    return _senses().at(pos, offset)
 
 
 @remembered
@@ -223,12 +218,6 @@ def supersense(surface: str, pos: str) -> str:
 
 
 @remembered
-def is_adjective(word: str) -> bool:
-    """Listed as one, or built like one: "shirtless"."""
-    return has(word, "a") or (not has(word, "n") and word.endswith(("less", "ful", "ish")))
-
-
-@remembered
 def is_colour(word: str) -> bool:
     """Whether the dominant noun sense is a colour and an adjective of that form exists."""
     if not has(word, "a"):
@@ -240,44 +229,10 @@ def is_colour(word: str) -> bool:
 
 
 @remembered
-def is_ordinal(word: str) -> bool:
-    """ "first", "tenth": adjectives that count."""
-    near = (_senses().at(*link) for sense in senses(word, "a") for link in sense.similar)
-    return any(sense.name == "ordinal.a.02" for sense in near)
-
-
-@remembered
 def is_worn(name: str) -> bool:
     """Clothes, shoes and hats: "in" goes with them as "with" does."""
     found = senses(name, "n") or senses(name.split(" ")[-1], "n")
     return any(above(synset) & _WORN for synset in found[:2])
-
-
-@remembered
-def is_material(word: str) -> bool:
-    """What things are made of, by the likely senses: brick, leather, wood; not water or dirt."""
-    return any(above(synset) & _MATERIALS for synset in senses(word, "n")[:2])
-
-
-@remembered
-def merely_describes(adjective: str, name: str) -> bool:
-    """Whether the name of several words says no more than its parts: "small boat", "hot water".
-
-    So where the adjective has an opposite and the name is a kind of what its last word says, or
-    where the name has only abstract senses though its last word is a thing. A "hot dog" is no dog,
-    an "electric guitar" has no opposite, plants and dishes have names of their own.
-    """
-    if not any(s.opposed and not s.relational for s in senses(adjective, "a")[:2]):
-        return False
-    known, heads = senses(name, "n"), senses(name.split(" ")[-1], "n")
-    if not known or not heads:
-        return False
-    if all(s.lexname in _ABSTRACT for s in known) and heads[0].lexname in _CONCRETE:
-        return True
-    if known[0].lexname in _OWN_NAMES:
-        return False
-    over = {_senses().at(*link) for link in known[0].hypernyms}
-    return not over.isdisjoint(heads)
 
 
 @remembered
@@ -289,7 +244,7 @@ def is_social(name: str) -> bool:
 @remembered
 def is_travel(verb: str) -> bool:
     """Ways of getting somewhere, by the likely senses: climb, ride, jog; not lift or push."""
-    return any("travel.v.01" in above(synset) for synset in senses(verb, "v")[:2])
+    return any(above(synset) & _TRAVEL for synset in senses(verb, "v")[:2])
 
 
 @remembered

@@ -125,6 +125,25 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("the crew of a satellite", "crew, satellite", "", ""),
     ("a couple of people sit in chairs", "person, chair", "", "sit"),
     ("a city received centimetres of snow", "city, snow", "", "receive"),
+    # materials and plain adjectives stay outside names, names in parts and plurals stay whole
+    ("A man in a leather jacket by a brick wall .", "man, jacket, wall", "leather, brick", ""),
+    ("a small boat on deep water", "boat, water", "small, deep", ""),
+    ("A dog stands on its hind legs .", "dog, leg", "hind", "stand"),
+    ("an electric guitar and a hot dog", "electric guitar, hot dog", "", ""),
+    ("the northern lights above a barbed wire fence", "northern lights, barbed wire fence", "", ""),
+    ("A German shepherd meets the prime minister", "german shepherd, prime minister", "", "meet"),
+    ("a busy highway scene", "highway", "busy", ""),
+    ("a black and tan puppy", "puppy", "black, tan", ""),
+    # adjectives, names and subjects that the tagger hides
+    ("spooky food at the party", "food, party", "spooky", ""),
+    ("A black and white spotted dog jumps .", "dog", "black, white, spotted", "jump"),
+    ("football player appears dejected after the match", "football player, match", "dejected", ""),
+    ("two women appear to be unexcited", "woman", "unexcited", ""),
+    ("a person performing a skateboarding trick", "person, skateboarding trick", "", "perform"),
+    ("portrait of smiling woman", "woman", "", "smile"),
+    ("kitten sleeping on a laptop", "kitten, laptop", "", "sleep"),
+    ("People are upside-down on a roller coaster .", "person, roller coaster", "upside-down", ""),
+    ("young businesswoman and man", "businesswoman, man", "young", ""),
     # once a ring in the tree, and no end
     ("person - a gallery couple photo sharing website", "gallery couple, website", "", "share"),
 ]

@@ -65,6 +65,23 @@ def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actio
         ("A guy with a scarf and woven toboggan .", ("guy", "with", "scarf")),
         ("Three people on bikes racing through cones .", ("person", "race through", "cone")),
         ("A man on a bicycle riding on the beach .", ("man", "ride on", "beach")),
+        ("A man in a grey suit kneels in front of a woman", ("man", "kneel in front of", "woman")),
+        ("A baby in a white and pink dress walks .", ("baby", "in", "dress")),
+        ("actor and film director drive through the crowd", ("actor", "drive through", "crowd")),
+        ("bride and groom walk along a path", ("bride", "walk along", "path")),
+        ("artist performs on stage at festival", ("artist", "perform on", "stage")),
+        ("artist performs on stage at festival", ("artist", "perform at", "festival")),
+        ("A boy slides down a water slide with his eyes closed .", ("boy", "with", "eye")),
+        ("The dog rolls on his back in the grass .", ("dog", "roll in", "grass")),
+        ("A guy performs a trick in the snow .", ("guy", "perform in", "snow")),
+        ("A man dances with a girl in front of a crowd", ("man", "dance in front of", "crowd")),
+        ("A child running on a street in snow .", ("child", "run in", "snow")),
+        ("A boy and girl in blue shirts", ("boy", "in", "shirt")),
+        ("People marching on the grass in yellow shirts", ("person", "in", "shirt")),
+        ("A surfer rides a wave toward the shore .", ("surfer", "ride toward", "shore")),
+        ("A car sitting in a field with flowers", ("field", "with", "flower")),
+        ("A boy jumps off a rail .", ("boy", "jump off", "rail")),
+        ("A dog makes a jump wearing a suit .", ("dog", "wear", "suit")),
         ("a player is being handed a towel on the field", ("player", "hand on", "field")),
     ],
 )
@@ -94,6 +111,28 @@ def test_coordinated_things_share_an_adjective_unless_they_have_their_own(parser
     }
     own = _read(parser, "A man wearing a red hat and a coat")
     assert {(a.name, a.object) for a in own.attributes} == {("red", "hat")}
+
+
+@pytest.mark.parametrize(
+    ("caption", "relation"),
+    [
+        ("bird on a rock with waves crashing in the background", ("rock", "with", "wave")),
+        ("dogs in a field with rocks in the background", ("dog", "with", "rock")),
+        ("a tablet with a woman standing behind it", ("tablet", "with", "woman")),
+    ],
+)
+def test_what_is_only_in_the_same_picture(
+    parser: Parser, caption: str, relation: tuple[str, str, str]
+) -> None:
+    graph = _read(parser, caption)
+    assert relation not in {(r.subject, r.name, r.object) for r in graph.relations}
+    assert {relation[0], relation[2]} <= {o.name for o in graph.objects}
+
+
+def test_a_colour_worn_is_the_wearers(parser: Parser) -> None:
+    graph = _read(parser, "A woman in blue and a man in red and white are dancing")
+    found = {(a.name, a.object) for a in graph.attributes}
+    assert found == {("blue", "woman"), ("red", "man"), ("white", "man")}
 
 
 def test_a_time_is_no_place(parser: Parser) -> None:

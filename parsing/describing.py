@@ -1,0 +1,67 @@
+"""What describes a thing and what is part of its name: materials, adjectives with opposites."""
+
+from __future__ import annotations
+
+from parsing import wordnet
+
+_MATERIALS = {
+    "alloy.n.01", "animal_material.n.01", "building_material.n.01", "ceramic.n.01", "fabric.n.01",
+    "glass.n.01", "metallic_element.n.01", "paper.n.01", "plant_material.n.01", "plastic.n.01",
+    "rock.n.02", "rubber.n.01",
+}  # fmt: skip
+_ABSTRACT = {"noun.cognition", "noun.communication", "noun.state"}
+_CONCRETE = {
+    "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.phenomenon",
+    "noun.plant", "noun.substance",
+}  # fmt: skip
+_OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
+_LIKELY = 0.15  # the share of uses that makes a sense one that a caption may mean
+
+
+@wordnet.remembered
+def is_material(word: str) -> bool:
+    """What things are made of, by the likely senses: brick, leather, wood; not water or dirt."""
+    likely = zip(wordnet.senses(word, "n")[:2], wordnet.shares(word, "n"), strict=False)
+    return any(wordnet.above(synset) & _MATERIALS for synset, share in likely if share >= _LIKELY)
+
+
+@wordnet.remembered
+def is_adjective(word: str) -> bool:
+    """Listed as one, or built like one: "shirtless"."""
+    return wordnet.has(word, "a") or (
+        not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish"))
+    )
+
+
+@wordnet.remembered
+def is_ordinal(word: str) -> bool:
+    """ "first", "tenth": adjectives that count."""
+    near = (wordnet.sense(*link) for sense in wordnet.senses(word, "a") for link in sense.similar)
+    return any(sense.name == "ordinal.a.02" for sense in near)
+
+
+@wordnet.remembered
+def has_opposite(adjective: str) -> bool:
+    """Whether it says how something is, by a likely sense: "small", not "military" or "prime"."""
+    return any(s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2])
+
+
+@wordnet.remembered
+def merely_describes(adjective: str, name: str) -> bool:
+    """Whether the name of several words says no more than its parts: "small boat", "hot water".
+
+    So where the adjective has an opposite and the name is a kind of what its last word says, or
+    where the name has only abstract senses though its last word is a thing. A "hot dog" is no dog,
+    an "electric guitar" has no opposite, plants and dishes have names of their own.
+    """
+    if not has_opposite(adjective):
+        return False
+    known, heads = wordnet.senses(name, "n"), wordnet.senses(name.split(" ")[-1], "n")
+    if not known or not heads:
+        return False
+    if all(s.lexname in _ABSTRACT for s in known) and heads[0].lexname in _CONCRETE:
+        return True
+    if known[0].lexname in _OWN_NAMES:
+        return False
+    over = {wordnet.sense(*link) for link in known[0].hypernyms}
+    return not over.isdisjoint(heads)
