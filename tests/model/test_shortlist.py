@@ -42,6 +42,13 @@ def test_what_does_not_follow_is_lost_and_told() -> None:
     assert fit_shortlist(tokens, logits, torch.zeros(40), np.arange(300)).kept < 0.8
 
 
+def test_it_is_not_judged_on_what_it_was_fitted_to() -> None:
+    random = torch.Generator().manual_seed(3)
+    tokens, logits = torch.randn(250, 240, generator=random), torch.randn(250, 40, generator=random)
+    # With as many numbers as images any fit recalls its own.
+    assert fit_shortlist(tokens, logits, torch.ones(40), np.arange(250)).kept < 0.5
+
+
 def test_thresholds_decide_what_is_likely() -> None:
     tokens, logits = spoken(300, 0.05)
     cuts = torch.zeros(40)
