@@ -17,7 +17,6 @@ Model = Annotated[
 ]
 Names = Annotated[Path | None, typer.Option(help="the label list of a published .pth")]
 Thresholds = Annotated[Path | None, typer.Option(help="its thresholds, aligned by line")]
-Checkpoint = Annotated[Path, typer.Argument(help="a converted checkpoint's folder")]
 ClipDir = Annotated[Path | None, typer.Option(help="the CLIP model that made its label queries")]
 
 app = typer.Typer(no_args_is_help=True, help="The models of a lake, and published checkpoints.")
@@ -31,9 +30,6 @@ def tag(
     names: Names = None,
     thresholds: Thresholds = None,
     clip: ClipDir = None,
-    shortlist: Annotated[
-        bool, typer.Option("--shortlist", help="score likely labels only, see models shortlist")
-    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Tags of pictures with their scores; with --tags the scores of just these, known or not."""
@@ -43,7 +39,7 @@ def tag(
 
     asked = None if tags is None else [name.strip() for name in tags.split(",") if name.strip()]
     found, unread = tag_pictures(
-        lake, Wanted(model, names, thresholds, clip, shortlist), [str(p) for p in images], asked
+        lake, Wanted(model, names, thresholds, clip), [str(path) for path in images], asked
     )
     print_rows(found, ("image", "tag", "score", "open"), json_)
     for line in unread:
@@ -161,7 +157,7 @@ def import_checkpoint(
 
 @app.command("calibrate")
 def calibrate_checkpoint(
-    checkpoint: Checkpoint,
+    checkpoint: Annotated[Path, typer.Argument(help="a converted checkpoint's folder")],
     out: Annotated[Path, typer.Option(help="folder for the checkpoint with its thresholds")],
     lake: LakeDir = DEFAULT_LAKE,
     precision: Annotated[
@@ -170,7 +166,7 @@ def calibrate_checkpoint(
 ) -> None:
     """Give RAM thresholds per tag, from a lake's images that it was not trained on."""
     from flows.progress import Bars
-    from pipeline.fitted import calibrate
+    from pipeline.ram_thresholds import calibrate
 
     bars = Bars()
     with bars.stage("calibrate", 0):
@@ -181,20 +177,6 @@ def calibrate_checkpoint(
         f"wrote {found.folder}: thresholds of {found.labels} labels from {found.images} "
         f"{found.split} images"
     )
-
-
-@app.command("shortlist")
-def shortlist_checkpoint(checkpoint: Checkpoint, lake: LakeDir = DEFAULT_LAKE) -> None:
-    """Make the first pass of `tag --shortlist` for RAM, from a lake's training images."""
-    from flows.progress import Bars
-    from pipeline.fitted import make_shortlist
-
-    bars = Bars()
-    with bars.stage("shortlist", 0):
-        path, made, unread = make_shortlist(lake, checkpoint, bars.progress)
-    for line in unread:
-        print(f"left out: {line}", file=sys.stderr)
-    print(f"wrote {path}: keeps {made.kept:.2%} of the tags on {made.images} images")
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

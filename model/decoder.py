@@ -95,8 +95,8 @@ class SharedHead(nn.Linear):
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden, 1)
 
-    def forward(self, states: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """Logits without the last dimension, of whichever labels the states are."""
+    def forward(self, states: Tensor) -> Tensor:
+        """Logits without the last dimension."""
         return super().forward(states).squeeze(-1)
 
 
@@ -108,10 +108,9 @@ class PerLabelHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(labels, hidden))
         self.bias = nn.Parameter(torch.zeros(labels))
 
-    def forward(self, states: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """The dot product of each label's state with its own weights; all labels, or `chosen`."""
-        every = slice(None) if chosen is None else chosen
-        return (states * self.weight[every]).sum(dim=-1) + self.bias[every]
+    def forward(self, states: Tensor) -> Tensor:
+        """The dot product of each label's state with its own weights."""
+        return (states * self.weight).sum(dim=-1) + self.bias
 
 
 class RecognitionDecoder(nn.Module):
@@ -147,24 +146,22 @@ class RecognitionDecoder(nn.Module):
         together = queries if queries.ndim == 3 else queries[None]
         return together if self.wordvec_proj is None else torch.relu(self.wordvec_proj(together))
 
-    def forward(self, queries: Tensor, tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
+    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
         """Logits (B, L) of queries (L, text_dim), or (B, L, text_dim) per image; tokens (B, T, W).
-
-        With `chosen` (K,) only of these of the L labels: (B, K).
 
         Many labels without gradient pass through layers that are folded per image (`FoldedLayer`);
         the results agree within rounding.
         """
-        labels = self.states(queries if chosen is None else queries[..., chosen, :])
+        labels = self.states(queries)
         folds = labels.shape[1] * labels.shape[2] >= WORTH_FOLDING
         if folds and not torch.is_grad_enabled() and not self.training:
-            return self._infer(labels, tokens, chosen)
+            return self._infer(labels, tokens)
         for layer in self.layers:
             labels = layer(labels, tokens)
-        logits: Tensor = self.fc(labels, chosen)
+        logits: Tensor = self.fc(labels)
         return logits
 
-    def _infer(self, labels: Tensor, tokens: Tensor, chosen: Tensor | None) -> Tensor:
+    def _infer(self, labels: Tensor, tokens: Tensor) -> Tensor:
         length = labels.shape[1]
         chunk = CPU_CHUNK if tokens.device.type == "cpu" else length
         rows = []
@@ -177,5 +174,5 @@ class RecognitionDecoder(nn.Module):
                 for layer in layers:
                     part = layer(part)
                 states[start : start + chunk] = part
-            rows.append(self.fc(states[None], chosen)[0])
+            rows.append(self.fc(states[None])[0])
         return torch.stack(rows) if rows else tokens.new_zeros((0, length))

@@ -19,7 +19,6 @@ from model.errors import ModelError
 from model.pixels import Pixels
 from model.published import PublishedLabels
 from model.ram import RecognizeAnything
-from model.shortlist import Shortlist
 from model.tagger import Tagger
 from model.text import TextEncoder
 
@@ -149,8 +148,6 @@ class RamTagger:
     text: Clip | TextEncoder
     queries: Floats | None = None
     """Of the open labels, in order."""
-    shortlist: Shortlist | None = None
-    """Chooses which of its own labels are scored; the others get 0. None: all are."""
 
     @classmethod
     def of(
@@ -172,8 +169,8 @@ class RamTagger:
         parts = []
         for start in range(0, len(pictures), BATCH):
             tokens = self.tokens(pictures[start : start + BATCH])
-            own = torch.sigmoid(self.logits(tokens)).numpy() if any(self.columns) else None
-            opened = None if self.queries is None else self._opened(tokens, self.queries)
+            own = self._sigmoid(tokens, None) if any(self.columns) else None
+            opened = None if self.queries is None else self._sigmoid(tokens, self.queries)
             parts.append(gathered(own, self.columns, opened))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), np.float32)
 
@@ -183,14 +180,9 @@ class RamTagger:
         look = Pixels(self.model.shape.swin.image_size)
         return self.model.tokens(torch.stack([look.inference(p) for p in pictures]))
 
-    def logits(self, tokens: Tensor) -> Tensor:
-        """Of its own labels (B, L); -inf where a shortlist leaves one out."""
-        if self.shortlist is None:
-            return self.model.logits(tokens)
-        return self.model.shortlisted(tokens, self.shortlist)
-
-    def _opened(self, tokens: Tensor, queries: Floats) -> Floats:
-        scores: Floats = torch.sigmoid(self.model.logits(tokens, torch.from_numpy(queries))).numpy()
+    def _sigmoid(self, tokens: Tensor, queries: Floats | None) -> Floats:
+        asked = None if queries is None else torch.from_numpy(queries)
+        scores: Floats = torch.sigmoid(self.model.logits(tokens, asked)).numpy()
         return scores
 
     def asked(self, names: Sequence[str]) -> RamTagger:
@@ -217,8 +209,6 @@ class RamTagger:
             if cuts is not None and not opened
             else None
         )
-        # What is asked for by name is scored, however unlikely it is.
         return replace(
-            self, names=tuple(names), thresholds=thresholds, columns=columns, queries=queries,
-            shortlist=None,
-        )  # fmt: skip
+            self, names=tuple(names), thresholds=thresholds, columns=columns, queries=queries
+        )

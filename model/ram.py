@@ -19,7 +19,6 @@ from model.label_queries import (
     check_queries,
 )
 from model.losses import asymmetric_loss
-from model.shortlist import Shortlist
 from model.swin import SWIN_B, SWIN_L, SwinEncoder, SwinShape
 from model.text_networks import TagGuidedCaptioner, TextShape
 
@@ -150,14 +149,6 @@ class RecognizeAnything(nn.Module):
             raise ModelError("Tag2Text knows its own classes only; use RAM or RAM++ for others")
         result: Tensor = self.decoder(queries, tokens)
         return result
-
-    def shortlisted(self, tokens: Tensor, shortlist: Shortlist) -> Tensor:
-        """Logits (B, L) of the labels that `shortlist` chooses for each image, -inf elsewhere."""
-        logits = tokens.new_full((len(tokens), self.queries.labels), -torch.inf)
-        for row, chosen in enumerate(shortlist.choose(tokens[:, 0])):
-            own = tokens[row : row + 1]
-            logits[row, chosen] = self.decoder(self.queries(own[:, 0]), own, chosen)[0]
-        return logits
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) give logits (B, L); a tag's score is their sigmoid."""

@@ -18,7 +18,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.decoder import DecoderLayer
 from model.ram import RAM_SWIN_L, RecognizeAnything
-from model.shortlist import Shortlist
 
 Shapes = Counter[tuple[tuple[int, ...], tuple[int, ...]]]
 """Two factors of a matrix product -> how often it is computed."""
@@ -133,14 +132,11 @@ def measure(
         with plain_attention(model):
             return model.tokens(pixels)
 
-    # Which labels it chooses does not matter for how long they take.
-    shortlist = Shortlist(torch.randn(tokens.shape[2], labels), torch.zeros(labels), 1.0, 0)
     calls: dict[str, Callable[[], object]] = {
         "encoder": lambda: model.tokens(pixels),
         "plain encoder": plain_encoder,
         "decoder": lambda: model.logits(tokens),
         "plain decoder": lambda: plain_decoder(model, tokens),
-        "shortlist": lambda: model.shortlisted(tokens, shortlist),
     }
     for name in ("encoder", "decoder"):
         calls[f"products of {name}"] = replay(products_of(calls[name]))
@@ -169,7 +165,6 @@ def measure(
         "decoder share of machine rate": ratio(("products of decoder",), ("decoder",)),
         "decoder faster than plain": ratio(("plain decoder",), ("decoder",)),
         "whole faster than plain": ratio(plain, both),
-        "shortlist faster than decoder": ratio(("decoder",), ("shortlist",)),
         "logits differ by": difference,
         "peak GB": own_peak,
     }

@@ -13,7 +13,6 @@ from model.checkpoint import load_tagger
 from model.clip import Clip
 from model.image_tagger import ImageTagger, LakeTagger, RamTagger, encoder_of
 from model.published import load_converted, load_published, published_labels, save_converted
-from model.shortlist import Shortlist
 from model.text import TextEncoder
 from model.zero_shot import BlipTagger, ClipTagger
 from parsing.label_files import PublishedList
@@ -30,14 +29,12 @@ class Wanted:
         model: role or digest of a model of the lake (None: the one in service), or KIND:PATH.
         names, thresholds: lists aligned with a published `.pth`, which has none inside.
         clip: the CLIP model whose text encoder made the label queries of a published checkpoint.
-        shortlist: score only the labels that a converted checkpoint's shortlist chooses.
     """
 
     model: str | None = None
     names: Path | None = None
     thresholds: Path | None = None
     clip: Path | None = None
-    shortlist: bool = False
 
 
 def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
@@ -48,8 +45,6 @@ def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
         ModelError: it cannot be read.
     """
     kind, colon, path = (wanted.model or "").partition(":")
-    if wanted.shortlist and (kind != "ram" or not Path(path).is_dir()):
-        raise PlanError("--shortlist: only a converted checkpoint, ram:FOLDER, has one")
     if not colon:
         return lake_tagger(lake, wanted.model)
     if kind not in TAGGERS:
@@ -68,10 +63,7 @@ def _ram(path: Path, wanted: Wanted) -> ImageTagger:
         model, labels = load_converted(path, listed.names if listed else None)
         if listed and listed.thresholds:
             labels = replace(labels, thresholds=listed.thresholds)
-        tagger = RamTagger.of(model, labels, text)
-        if not wanted.shortlist:
-            return tagger
-        return replace(tagger, shortlist=Shortlist.load(path, len(tagger.names)))
+        return RamTagger.of(model, labels, text)
     if wanted.names is None:
         raise PlanError(f"{path}: has no label list inside; give it by --names FILE")
     given = PublishedList.read(wanted.names, wanted.thresholds)

@@ -203,36 +203,13 @@ def test_thresholds_come_from_images_it_was_not_trained_on(
     assert done.returncode == 0 and "8 eval images" in done.stdout, done.stderr
 
 
-def test_a_shortlist_is_off_until_asked_for_and_must_keep_the_tags(
-    demo: Path, cli: Cli, tmp_path: Path
-) -> None:
-    lake = ["--lake", demo / "lake"]
-    picture = images_of(demo, "eval")[0]
-    folder = imported(cli, tmp_path, "0\n" + "1\n" * 6)  # every image is a dog and nothing else
-    asked = ["tag", picture, "--model", f"ram:{folder}", "--json"]
-    without = cli(*asked, "--shortlist")
-    assert without.returncode == 1 and "models shortlist" in without.stderr
-    made = cli("models", "shortlist", folder, *lake)
-    assert made.returncode == 0 and "keeps 100.00% of the tags" in made.stdout, made.stderr
-    exact, quick = (json.loads(cli(*asked, *more).stdout) for more in ([], ["--shortlist"]))
-    assert [row["tag"] for row in exact] == [row["tag"] for row in quick] == ["dog"]
-    assert quick[0]["score"] == pytest.approx(exact[0]["score"], abs=1e-5)
-    all_given = imported(cli, tmp_path, "0\n" * 7)
-    lost = cli("models", "shortlist", all_given, *lake)
-    assert lost.returncode == 1 and "99.5% is wanted; not written" in lost.stderr
-    assert sorted(path.name for path in all_given.iterdir()) == [
-        "model.json", "weights.safetensors",
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["tag", "x.jpg", "--model", "blob:x"], "choose from: ram, clip, blip"),
         (["tag", "x.jpg", "--model", "ram:x.pth"], "give it by --names"),
         (["tag", "x.jpg", "--model", "nothing"], "no model 'nothing'"),
-        (["tag", "x.jpg", "--shortlist"], "only a converted checkpoint"),
-        (["models", "shortlist", "nowhere"], "no converted checkpoint"),
+        (["models", "calibrate", "nowhere", "--out", "x"], "no converted checkpoint"),
         (["evaluate", "--benchmark", "x"], "--benchmark-names and --images"),
         (["evaluate", "--captions", "--threshold", "0.5"], "nor a threshold belongs to captions"),
         (["evaluate", "--captions", "--model", "baseline"], "no captioner 'baseline'"),

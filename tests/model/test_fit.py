@@ -147,6 +147,21 @@ def test_a_compiled_network_has_the_same_losses(tmp_path: Path) -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 8
 
 
+def test_in_training_everything_drops_as_published() -> None:
+    model = network()
+    assert model.captioner is not None
+    shared: Any = model.decoder.layers[0]
+    own: Any = model.captioner.text_decoder.bert.encoder.layer[0].attention
+    assert (shared.dropout.p, shared.attention_dropout) == (0.1, 0.1)
+    assert (own.output.dropout.p, own.self.dropout.p) == (0.1, 0.1)
+    layer: Any = model.decoder.layers[0]
+    layer.dropout.p = 0.0  # what is left to drop are the attention's weights
+    labels, tokens = torch.randn(1, 3, 24), torch.randn(2, 5, 12)
+    with torch.no_grad():
+        assert not torch.equal(layer.train()(labels, tokens), layer(labels, tokens))
+        assert torch.equal(layer.eval()(labels, tokens), layer(labels, tokens))
+
+
 def test_it_learns(tmp_path: Path) -> None:
     examples = pictures(tmp_path / "pictures", 24)
     model = network(replace(SHAPE, text=None, dropout=0.0))

@@ -9,7 +9,8 @@ def test_there_are_63_each_of_its_own() -> None:
     found = sentences("dog")
     assert len(found) == len(set(found)) == 63
     assert "There is a dog in the scene." in found
-    assert "itap of my dog." in found
+    assert "itap of my dog." in found and "This is a photo of many dog." in found
+    assert "This is a photo of the hard to see dog." in found
     assert "This is a painting of a dog." in found
     assert "This is the embroidered dog." in found and "This is an embroidered dog." in found
     assert not any(text.startswith(("a ", "an ", "the ")) for text in found)

@@ -1,4 +1,4 @@
-"""`tagwright models calibrate` and `shortlist`: what RAM by path learns from a lake's images."""
+"""`tagwright models calibrate`: thresholds of RAM by path, from a lake's images."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from model.image_captioner import GUIDE_THRESHOLD
-from model.image_tagger import BATCH, RamTagger
+from model.image_tagger import RamTagger
 from model.metrics import best_f1_thresholds, precision_thresholds
 from model.published import save_converted
-from model.shortlist import KEPT, SHARE, Shortlist, fit_shortlist
 from pipeline.assess import score_pictures
 from pipeline.columns import Floats
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, multi_hot, vocabulary_of
 from pipeline.errors import PlanError
 from pipeline.evaluate import TRUTH
-from pipeline.pictures import read_pictures
 from pipeline.stage import Progress
 from pipeline.taggers import Wanted, open_tagger, own_names
 from storage.lake import Lake
-
-MOST = 4000
-"""Images that a shortlist is made from; more make it no better."""
 
 
 @dataclass(frozen=True)
@@ -83,45 +77,6 @@ def _cuts(scores: Floats, truth: Floats, precision: float | None) -> Floats:
     return precision_thresholds(scores, truth, precision)
 
 
-@torch.inference_mode()
-def make_shortlist(
-    lake: Path, checkpoint: Path, progress: Progress
-) -> tuple[Path, Shortlist, list[str]]:
-    """A first pass for `tag --shortlist`, written beside the checkpoint's weights.
-
-    It is made from what the network itself says of the lake's training images.
-
-    Raises:
-        PlanError: there are no images, or it loses too many tags; nothing is written then.
-    """
-    tagger = _ram(lake, checkpoint)
-    rows = _images(lake, "train")[:MOST]
-    tokens: list[torch.Tensor] = []
-    logits: list[torch.Tensor] = []
-    groups: list[int] = []
-    unread: list[str] = []
-    for found in read_pictures([row["uri"] for row in rows], unread):
-        pictures = [picture for _, picture in found]
-        for start in range(0, len(pictures), BATCH):
-            seen = tagger.tokens(pictures[start : start + BATCH])
-            tokens.append(seen[:, 0])
-            logits.append(tagger.model.logits(seen))
-        groups += [rows[place]["fold_key"] for place, _ in found]
-        progress(found[-1][0] + 1, len(rows), "images")
-    if not groups:
-        raise PlanError(f"{lake}: no training image can be read")
-    cuts = torch.tensor(tagger.labels.thresholds or (GUIDE_THRESHOLD,) * len(tagger.names))
-    made = fit_shortlist(
-        torch.cat(tokens), torch.cat(logits), cuts.logit(eps=1e-6), np.array(groups)
-    )
-    if made.kept < KEPT:
-        raise PlanError(
-            f"{checkpoint}: a shortlist of {SHARE:.0%} of the labels keeps {made.kept:.2%} of the "
-            f"tags on {made.images} images, {KEPT:.1%} is wanted; not written"
-        )
-    return made.save(checkpoint), made, unread
-
-
 def _ram(lake: Path, checkpoint: Path) -> RamTagger:
     if not checkpoint.is_dir():
         raise PlanError(f"{checkpoint}: no converted checkpoint; `tagwright models import` it")
@@ -133,7 +88,7 @@ def _ram(lake: Path, checkpoint: Path) -> RamTagger:
 def _images(lake: Path, split: str) -> list[dict[str, Any]]:
     with Lake.open(lake, read_only=True) as opened:
         rows: list[dict[str, Any]] = opened.query(
-            "SELECT image_id, uri, fold_key FROM current_images WHERE split = $split "
+            "SELECT image_id, uri FROM current_images WHERE split = $split "
             "ORDER BY image_id", {"split": split},
         ).to_pylist()  # fmt: skip
     return rows
