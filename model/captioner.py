@@ -18,6 +18,8 @@ from model.windows import batches
 BATCH = 32
 PAD, BEGIN, END = 0, 1, 2
 SPECIAL = ("[PAD]", "[DEC]", "[SEP]")
+START = 0.02
+"""Standard deviation of embeddings before training."""
 
 
 @lru_cache(maxsize=1)
@@ -56,7 +58,10 @@ class Captioner(nn.Module):
         self.image_proj = nn.Linear(channels, hidden)
         self.tag_proj = nn.Linear(queries.shape[1], hidden)
         self.embedding = nn.Embedding(len(self.pieces), hidden, padding_idx=PAD)
-        self.position = nn.Parameter(torch.randn(max_pieces, hidden) * 0.02)
+        # Small, as in BERT: they are the output weights, too, and large ones repeat what was said.
+        nn.init.normal_(self.embedding.weight, std=START)
+        nn.init.zeros_(self.embedding.weight[PAD])
+        self.position = nn.Parameter(torch.randn(max_pieces, hidden) * START)
         layer = nn.TransformerDecoderLayer(
             hidden, heads, 4 * hidden, dropout, "gelu", batch_first=True, norm_first=True
         )

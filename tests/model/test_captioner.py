@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
-from model.captioner import BEGIN, END, PAD, Captioner, encode_texts
+from model.captioner import BEGIN, END, PAD, Captioner, encode_texts, new_captioner
 from model.config import CaptionerConfig
 from model.train import train_captioner
 from tests.model.helpers import CHANNELS, Halves, queries
@@ -71,3 +72,14 @@ def test_pieces_are_framed_and_cut(captioner: Captioner) -> None:
     assert rows[0].tolist().count(END) == 1
     assert (rows[0, 4:] == PAD).all()
     assert rows[1, -1] == END
+
+
+def test_before_training_all_pieces_are_about_as_likely() -> None:
+    """Tied weights that start large say again what was just said, and training spends itself."""
+    shape = SMALL.model_dump(include={"hidden", "layers", "heads", "dropout", "max_pieces"})
+    torch.manual_seed(0)
+    fresh = new_captioner(maps(), queries(6), TEXTS, shape).eval()
+    line = encode_texts(fresh, TEXTS)[:, :6]
+    memory = fresh.memory(torch.from_numpy(maps()).float(), torch.zeros(3, 1).long())
+    likely = fresh(*memory, line).softmax(dim=-1)
+    assert float(likely.max()) < 3 / len(fresh.pieces)
