@@ -142,7 +142,8 @@ def plant(lake: Lake, seed: int, wrong: float) -> None:
 
 def wrong_pairs(said: list[Pair], count: int, seed: int) -> list[tuple[int, int]]:
     """For each wrong tag the place in `said` of a tag of its image, drawn at random, and the tag:
-    drawn as often as it is said, and not said of that image nor drawn for it before."""
+    drawn as often as it is said, and not said of that image nor drawn for it before. An image that
+    has them all gets none."""
     random = np.random.default_rng([seed, 7])
     tags, column = np.unique([tag for _, tag in said], return_inverse=True)
     often = np.bincount(column).astype(float)
@@ -154,6 +155,8 @@ def wrong_pairs(said: list[Pair], count: int, seed: int) -> list[tuple[int, int]
         own_tags = taken[said[host][0]]
         free = often.copy()
         free[list(own_tags)] = 0
+        if not free.any():
+            continue
         chosen = int(random.choice(len(tags), p=free / free.sum()))
         own_tags.add(chosen)
         drawn.append((host, int(tags[chosen])))

@@ -41,8 +41,8 @@ def show(
 
 @app.command()
 def sample(
-    out: Annotated[Path, typer.Option(help="the CSV file to write")],
     lake: LakeDir = DEFAULT_LAKE,
+    out: Annotated[Path, typer.Option(help="the CSV file to write")] = Path("sample.csv"),
     size: Annotated[int, typer.Option(min=1, help="questions")] = 400,
     seed: Annotated[int, typer.Option(help="of the draw")] = 0,
     truth: Annotated[

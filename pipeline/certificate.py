@@ -180,9 +180,8 @@ def _right(
     # At least a little of both, which a beta distribution needs.
     alpha = np.maximum(right + BORROWED * pooled, 1e-6)
     beta = np.maximum(wrong + BORROWED * (1 - pooled), 1e-6)
-    return known + random.binomial(int(pairs) - len(answers), random.beta(alpha, beta)).astype(
-        float
-    )
+    rest = random.binomial(int(pairs) - len(answers), random.beta(alpha, beta))
+    return known + rest.astype(float)
 
 
 def _figures(

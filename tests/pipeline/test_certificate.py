@@ -12,13 +12,15 @@ import pytest
 
 from pipeline.answers import chances, draw, read_answers, systematic, write_questions
 from pipeline.certificate import STRATA, Certificate, certificate, certificate_of, harmed
-from pipeline.config import PublishConfig
+from pipeline.config import CleanConfig, PublishConfig
 from pipeline.demo import demo_config
 from pipeline.errors import HarmError, SourceError
 from pipeline.report import write_report
+from pipeline.rules import RULES, find_rule
 from pipeline.runner import Runner
 from storage.lake import Lake
 from tests.conftest import Cli
+from tests.pipeline.test_rules import evidence
 
 FIGURES = ("precision_before", "precision_after", "recall_before", "recall_after", "lost")
 
@@ -158,6 +160,10 @@ def test_a_harmed_tag_is_seen_once_enough_was_asked() -> None:
     assert [tag.name for tag in harmed(some, PublishConfig())] == ["tag 0"]
     assert harmed(some, PublishConfig(allow_harm=0.5)) == []
     assert harmed(some, PublishConfig(min_answers=21)) == []
+    half = found.asked(20, 0)  # what may be is not yet what is
+    assert half is not None
+    assert max(tag.lost.high for tag in half.tags) > 0.5
+    assert harmed(half, PublishConfig(allow_harm=0.5)) == []
     few = found.asked(4, 0)
     assert few is not None
     assert harmed(few, PublishConfig()) == []
@@ -180,6 +186,15 @@ def test_as_many_are_drawn_as_asked_for_each_once(seed: int) -> None:
     chance = chances(np.array([400] * 400 + [4] * 4 + [1], float), 50)
     drawn = systematic(chance, np.arange(405), np.random.default_rng(seed))
     assert len(drawn) == len(set(drawn.tolist())) == 50
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_spared_tags_are_kept_and_say_so(name: str) -> None:
+    opinions = find_rule(name)(evidence(), CleanConfig(spare=("cat", "dog")), 0)
+    assert {opinion.verdict for opinion in opinions} == {"keep"}
+    assert all("spared" in opinion.reason for opinion in opinions)
+    others = find_rule(name)(evidence(), CleanConfig(spare=("cat",)), 0)
+    assert any(opinion.verdict == "drop" for opinion in others)
 
 
 # ---- with a lake -----------------------------------------------------------------------------
