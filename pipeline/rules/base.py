@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -62,6 +64,22 @@ class Opinion(NamedTuple):
     threshold: float
     reason: str
     region: int
+
+
+def opinions_of(
+    drop: Bools, scores: Sequence[float], threshold: float, reasons: Sequence[str], regions: Ints
+) -> list[Opinion]:
+    """One opinion an image from the columns of them: a tag may have a million."""
+    verdicts = ["drop" if dropped else "keep" for dropped in drop.tolist()]
+    rows = zip(verdicts, scores, repeat(threshold), reasons, regions.tolist(), strict=False)
+    # There are no cycles here to look for; the collector would go over all of them many times.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return [Opinion._make(row) for row in rows]
+    finally:
+        if collecting:
+            gc.enable()
 
 
 Rule = Callable[[TagEvidence, CleanConfig, int], list[Opinion]]
