@@ -14,9 +14,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from pipeline.calibrate import HELD_OUT_SCORES, dense_scores
-from pipeline.clean import Clean, tags_of
+from pipeline.clean import HELD, Clean, tags_of
 from pipeline.config import Config
 from pipeline.dataset import CAPTION_TAGS, LABELS, multi_hot
+from pipeline.errors import PlanError
 from pipeline.rules import find_rule
 from pipeline.rules.base import TagEvidence
 from pipeline.stage import Batch
@@ -42,7 +43,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Pairs]:
         "plain K-Means loop": lambda tag: _farthest(tag, config.seed),
     }
     found: dict[str, Pairs] = {name: set() for name in rules}
-    for tag_id, _, evidence in tags_of(batch):
+    for tag_id, _, evidence in tags_of(batch, lake.batches):
         for name, rule in rules.items():
             dropped = np.flatnonzero(rule(evidence))
             found[name] |= {(evidence.image_ids[row], tag_id) for row in dropped}
@@ -55,6 +56,8 @@ def _farthest(tag: TagEvidence, seed: int) -> np.ndarray:
     """Images whose every region is among the farthest tenth from its own centre."""
     from sklearn.cluster import KMeans
 
+    if not isinstance(tag.features, np.ndarray):
+        raise PlanError(f"{tag.name}: more than {HELD} regions; a plain loop wants them in memory")
     count = min(CLUSTERS, len(tag.features))
     fitted = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(tag.features)
     away = np.linalg.norm(tag.features - fitted.cluster_centers_[fitted.labels_], axis=1)

@@ -105,24 +105,16 @@ def _first_centres(sample: Floats, clusters: int, seed: int) -> Floats:
     every = max(1, len(sample) // (SEEDED * clusters))
     points = np.ascontiguousarray(sample[::every])
     chance = np.random.default_rng(seed)
-    squares = np.einsum("rd,rd->r", points, points)
-
-    def squared(rows: Ints) -> Floats:
-        """From some rows (C,) to all points (C, R)."""
-        apart = squares[rows, None] + squares - 2 * (points[rows] @ points.T)
-        positive: Floats = np.maximum(apart, 0)
-        return positive
-
     chosen = [int(chance.integers(len(points)))]
-    left = squared(np.array(chosen))[0]
+    left = np.square(distances_to(points, points[chosen])[:, 0])
     for _ in range(clusters - 1):
         total = np.cumsum(left, dtype=np.float64)
         drawn = np.searchsorted(total, chance.random(CANDIDATES) * total[-1])
         rows = np.minimum(drawn, len(points) - 1)
-        then = np.minimum(squared(rows), left)
-        best = int(then.sum(axis=1).argmin())
+        then = np.minimum(np.square(distances_to(points, points[rows])), left[:, None])
+        best = int(then.sum(axis=0).argmin())
         chosen.append(int(rows[best]))
-        left = then[best]
+        left = then[:, best]
     centres: Floats = points[chosen]
     return centres
 

@@ -97,7 +97,7 @@ def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
     """
     started = time.perf_counter()
     stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
-    context = Context(job.lake, job.config, job.cycle, lake.query, reporter.progress)
+    context = Context(job.lake, job.config, job.cycle, lake.query, lake.batches, reporter.progress)
     if not ready:
         stage.setup(context)
         ready.append(True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.dataset import Ints
+from pipeline.regions import Regions
 
 Verdict = Literal["keep", "drop"]
 Bools = npt.NDArray[np.bool_]
@@ -23,11 +24,12 @@ Bools = npt.NDArray[np.bool_]
 class TagEvidence:
     """One tag over all images that carry it and have a region of it.
 
-    `of_image` (R,) is the image row of each region; `features` (R, D); `region_scores` (R,) is the
-    tagger's score of the tag in the region alone, `other_scores` (R,) that of the strongest other
-    tag of its kind, named in `other_names`. `image_scores` (M,) are held-out scores of the whole
-    images, `absent_scores` (A,) those of images that do not carry the tag. All scores come from
-    models that have not seen the image.
+    `of_image` (R,) is the image row of each region; `features` (R, D), streamed where
+    there are too many to be held; `region_scores` (R,) is the tagger's score of the tag in the
+    region alone, NaN for a tag that it has not learned; `other_scores` (R,) is that of the
+    strongest other tag of its kind, named in `other_names`. `image_scores` (M,) are held-out scores
+    of the whole images, `absent_scores` (A,) those of images that do not carry the tag. All scores
+    come from models that have not seen the image.
     """
 
     name: str
@@ -38,7 +40,7 @@ class TagEvidence:
     absent_scores: Floats
     of_image: Ints
     region_ids: list[str]
-    features: Floats
+    features: Floats | Regions
     region_scores: Floats
     other_scores: Floats
     other_names: list[str]
