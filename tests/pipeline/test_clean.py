@@ -19,6 +19,7 @@ from pipeline.rules.outlier import distances
 from pipeline.runner import groups_of
 from pipeline.stage import Batch, Context, Unit
 from storage.lake import Lake
+from tests.model.helpers import peak_megabytes
 
 CHANNELS = 64
 SIZES = {1: 300, 2: 41, 3: 3}
@@ -182,8 +183,3 @@ def test_memory_does_not_grow_with_a_tag(tmp_path: Path) -> None:
             distances(clean.Streamed(tag, ids, lake.batches), 0)
             peaks[tag] = peak_megabytes()
     assert peaks[1] - peaks[2] < 450, peaks
-
-
-def peak_megabytes() -> float:
-    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
-    return int(line.split()[1]) / 1024
