@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,8 +48,15 @@ class Clean(Stage):
             JOIN (SELECT region_id FROM current_region_features) f USING (region_id)
             JOIN current_labels o ON o.tag_id = r.other_tag_id
             LEFT JOIN candidate_tags c ON c.image_id = r.image_id AND c.tag_id = r.tag_id
-            WHERE list_contains($units, r.tag_id::VARCHAR)
+            WHERE list_contains($units, r.tag_id::VARCHAR) AND r.tag_score IS NOT NULL
             ORDER BY r.tag_id, r.image_id, r.region_id
+        """,
+        "unlearned": """
+            SELECT tag_id, image_id, min(label_version) AS label_version,
+                   min(region_id) AS region_id
+            FROM current_regions
+            WHERE list_contains($units, tag_id::VARCHAR) AND tag_score IS NULL
+            GROUP BY tag_id, image_id ORDER BY tag_id, image_id
         """,
         "scores": """
             SELECT s.tag_id, s.image_id, s.score, c.image_id IS NOT NULL AS carried
@@ -70,7 +78,7 @@ class Clean(Stage):
         """One verdict per image, tag and rule."""
         nothing = table_of("verdicts", [])
         tables = [nothing.append_column("unit", pa.array([], pa.string()))]
-        counts = {}
+        counts = dict.fromkeys(batch.units, Counts(0, 0))
         for tag_id, version, evidence in tags_of(batch, context.batches):
             kept = np.ones(evidence.images, bool)
             for name, rule in self.rules.items():
@@ -79,7 +87,23 @@ class Clean(Stage):
                 tables.append(_verdicts(tag_id, version, name, evidence, opinions))
             total = int(kept.sum())
             counts[str(tag_id)] = Counts(evidence.images, total, evidence.images - total)
+        left = batch["unlearned"].to_pylist()
+        tables += [_unjudged(name, left) for name in self.rules]
+        for row in left:
+            unit = str(row["tag_id"])
+            counts[unit] = replace(
+                counts[unit], n_in=counts[unit].n_in + 1, kept=counts[unit].kept + 1
+            )
         return Result({"verdicts": pa.concat_tables(tables)}, counts)
+
+
+def _unjudged(rule: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Tags that the model of an image's fold has not learned: no rule can weigh their regions."""
+    why = "the model that judges this image has not learned the tag: left alone"
+    nothing = {"score": float("nan"), "threshold": float("nan"), "reason": why}
+    judged = [row | nothing | {"rule": rule, "verdict": "keep"} for row in rows]
+    units = pa.array([str(row["tag_id"]) for row in rows], pa.string())
+    return table_of("verdicts", judged).append_column("unit", units)
 
 
 def _verdicts(

@@ -24,12 +24,11 @@ Bools = npt.NDArray[np.bool_]
 class TagEvidence:
     """One tag over all images that carry it and have a region of it.
 
-    `of_image` (R,) is the image row of each region; `features` (R, D), streamed where
-    there are too many to be held; `region_scores` (R,) is the tagger's score of the tag in the
-    region alone, NaN for a tag that it has not learned; `other_scores` (R,) is that of the
-    strongest other tag of its kind, named in `other_names`. `image_scores` (M,) are held-out scores
-    of the whole images, `absent_scores` (A,) those of images that do not carry the tag. All scores
-    come from models that have not seen the image.
+    `of_image` (R,) is the image row of each region; `features` (R, D), streamed where there are too
+    many to be held; `region_scores` (R,) is the tagger's score of the tag in the region alone,
+    `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`.
+    `image_scores` (M,) are held-out scores of the whole images, `absent_scores` (A,) those of
+    images that do not carry the tag. All scores come from models that have not seen the image.
     """
 
     name: str
