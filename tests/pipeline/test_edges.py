@@ -33,17 +33,20 @@ def pictures(folder: Path) -> dict[str, list[str]]:
     """Writes them; captions by file name."""
     folder.mkdir()
     rng = np.random.default_rng(0)
+
+    def noise(height: int, width: int) -> Image.Image:
+        return Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8))
+
     captions = {}
     for number in range(12):
         name = f"plain{number:02}.jpg"
-        pixels = rng.integers(0, 255, (60 + number, 80, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / name)
+        noise(60 + number, 80).save(folder / name)
         captions[name] = [("a dog and a red ball", "a cat on a chair")[number % 2]]
     words = [s.surface for s in starter().surfaces if s.kind == "object" and s.surface.isalpha()]
     many = [f"a {one} and a {other}" for one, other in zip(words[::2], words[1::2], strict=False)]
     odd = {
-        "many.png": (Image.fromarray(rng.integers(0, 255, (50, 50, 3), dtype=np.uint8)), many[:200]),
-        "empty.png": (Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)), ["of the"]),
+        "many.png": (noise(50, 50), many[:200]),
+        "empty.png": (noise(40, 50), ["of the"]),
         "grey.png": (Image.new("L", (70, 30), 128), ["a dog and a ball"]),
         "pixel.png": (Image.new("RGB", (1, 1), (9, 99, 199)), ["a cat"]),
         "thin.png": (Image.new("RGB", (LARGE[0], 3), (1, 2, 3)), ["a dog"]),
