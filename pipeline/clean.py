@@ -181,8 +181,10 @@ class Streamed(Regions):
         for batch in self._batches(FEATURES, {"tags": self._tags}):
             ids = batch.column("region_id").to_pylist()
             rows = np.array([place.get(region_id, -1) for region_id in ids], np.int64)
+            known = rows >= 0  # others are of another label version, or not scored
             # Torch converts faster, but thousands of its aligned buffers leave the heap in pieces.
-            yield rows[rows >= 0], unit(_features(batch)[rows >= 0].astype(np.float32))
+            if known.any():
+                yield rows[known], unit(_features(batch)[known].astype(np.float32))
 
 
 def _held(parts: Mapping[int, pa.Table], batches: Batches) -> dict[int, Halves]:
@@ -229,7 +231,7 @@ def _evidence(
     rows = np.array([place.get(image_id, -1) for image_id in image_ids])
     # One more, for images without a score.
     values = np.append(scores.column("score").to_numpy(), 0).astype(np.float32)
-    carried = scores.column("carried").to_numpy(zero_copy_only=False)
+    carried = scores.column("carried").to_numpy(zero_copy_only=False).astype(bool)
     return TagEvidence(
         name=label["name"],
         kind=label["kind"],

@@ -165,6 +165,8 @@ class Ground(Stage):
         if self.config.ground.features == "crops":
             features, seen = self._crops(views, found.rows, relative)
             found, relative = found.only(seen), relative[seen]
+            if not len(seen):  # all their pictures are gone
+                return table_of("regions", []), table_of("region_features", [])
         else:
             features = pool_regions(part.features, found.rows, relative)
         count, learned = len(found.rows), len(judge.vocabulary)
