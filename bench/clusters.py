@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -99,23 +99,24 @@ def _write(out: Path, sizes: Ints, seed: int) -> Path:
     return file
 
 
-def _regions(file: Path, low: int, high: int) -> Floats:
-    all_regions = np.memmap(file, np.float16, "r").reshape(-1, CHANNELS)
-    regions: Floats = floats(all_regions[low:high].copy()).numpy()
-    return regions
+def _read(file: Path, tags: list[tuple[int, int]]) -> Iterator[Floats]:
+    """The regions (R, D) of one tag after the other."""
+    regions = np.memmap(file, np.float16, "r").reshape(-1, CHANNELS)
+    for low, high in tags:
+        yield floats(regions[low:high].copy()).numpy()
 
 
 def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
     """Verdicts of the outlier rule on some tags; scores are drawn, for the rule asks for them."""
     rng = np.random.default_rng(seed)
     verdicts = 0
-    for low, high in tags:
-        size = high - low
+    for features in _read(file, tags):
+        size = len(features)
         names = [""] * size
         chance = rng.random(size).astype(np.float32)
         evidence = TagEvidence(
             "tag", "object", names, np.ones(size, np.bool_), chance,
-            rng.random(100).astype(np.float32), np.arange(size), names, _regions(file, low, high),
+            rng.random(100).astype(np.float32), np.arange(size), names, features,
             chance, chance, names,
         )  # fmt: skip
         verdicts += len(outlier(evidence, CleanConfig(), seed))
@@ -124,8 +125,7 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
 
 def _inertia(file: Path, seed: int, tags: list[tuple[int, int]]) -> float:
     total = 0.0
-    for low, high in tags:
-        points = _regions(file, low, high)
+    for points in _read(file, tags):
         centres = fit_centres(points, clusters_for(len(points)), seed)
         total += float(np.square(nearest(points, centres)[1], dtype=np.float64).sum())
     return total
@@ -136,8 +136,8 @@ def _loop(file: Path, tags: list[tuple[int, int]], seed: int) -> float:
 
     total = 0.0
     with threadpool_limits(1):
-        for low, high in tags:
-            clusters = clusters_for(high - low)
+        for points in _read(file, tags):
+            clusters = clusters_for(len(points))
             kmeans = KMeans(clusters, init="k-means++", n_init=1, random_state=seed)
-            total += float(kmeans.fit(_regions(file, low, high)).inertia_)
+            total += float(kmeans.fit(points).inertia_)
     return total

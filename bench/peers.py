@@ -17,10 +17,11 @@ from scipy.stats import rankdata
 
 from bench.ranking import Method, Pair
 from pipeline.calibrate import HELD_OUT_SCORES, dense_scores
-from pipeline.clean import Clean, tags_of
+from pipeline.clean import HELD, Clean, tags_of
 from pipeline.columns import Floats
 from pipeline.config import Config
 from pipeline.dataset import CAPTION_TAGS, LABELS, multi_hot
+from pipeline.errors import PlanError
 from pipeline.rules import find_rule
 from pipeline.rules.base import TagEvidence
 from pipeline.stage import Batch
@@ -63,7 +64,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Method]:
     }  # fmt: skip
     dropped: dict[str, set[Pair]] = {name: set() for name in rules}
     suspicion: dict[str, dict[Pair, float]] = {name: {} for name in rules}
-    for tag_id, _, evidence in tags_of(Batch(tuple(names), inputs)):
+    for tag_id, _, evidence in tags_of(Batch(tuple(names), inputs), lake.batches):
         pairs = [(image_id, tag_id) for image_id in evidence.image_ids]
         for name, rule in rules.items():
             gone, away = rule(evidence)
@@ -82,6 +83,8 @@ def farthest(tag: TagEvidence, seed: int) -> tuple[list[bool], Floats]:
     own centre."""
     from sklearn.cluster import KMeans
 
+    if not isinstance(tag.features, np.ndarray):
+        raise PlanError(f"{tag.name}: more than {HELD} regions; a plain loop wants them in memory")
     count = min(CLUSTERS, len(tag.features))
     fitted = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(tag.features)
     away = np.linalg.norm(tag.features - fitted.cluster_centers_[fitted.labels_], axis=1)

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import io
+from threading import Lock
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from model.errors import UnreadableImage
 
-MAX_PIXELS = 178_956_970  # Pillow's own bound against decompression bombs
+MAX_PIXELS = 1 << 29
+"""More are refused: 20,000 x 20,000 still fits."""
+LARGE = 4096
+"""No longer side is left at twice that many pixels: nothing here looks closer."""
+STRIP = 64
+"""Rows of the result at a time when a large picture is made smaller."""
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow would warn of a sixth of that and refuse a third
+_one_large = Lock()
+_ORIENTATION = ExifTags.Base.Orientation
+_TURNED = (5, 6, 7, 8)  # by a quarter
 
 
 def load_image(data: bytes, side: int | None = None) -> Image.Image:
-    """Decode a picture whole, turned upright, as RGB.
+    """Decode a picture, turned upright, as RGB; in full but where a side has 8192 pixels or more.
+
+    Such a picture is made smaller by a whole factor; `upright_size` tells its own size. Only one is
+    decoded at a time, for whatever is no JPEG needs its full size for a moment.
 
     With `side`, a JPEG may be shrunk to a half, a quarter or an eighth while it is read, to no less
     than twice that many pixels a side, so that scaling it to `side` still averages.
@@ -25,17 +38,49 @@ def load_image(data: bytes, side: int | None = None) -> Image.Image:
         with Image.open(io.BytesIO(data)) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadableImage(f"{picture.width}x{picture.height} pixels are too many")
-            if side is not None:
-                picture.draft("RGB", (2 * side, 2 * side))
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I;16"):
-                # Converting clips 16 bits to white; their high byte is the picture.
-                upright = upright.convert("I").point(lambda value: value / 256).convert("L")
-            return upright.convert("RGB")
+            asked = 2 * side if side is not None else min(picture.size) // _step(picture)
+            if side is not None or _step(picture) > 1:
+                picture.draft("RGB", (max(1, asked), max(1, asked)))
+            if max(picture.size) < 2 * LARGE:
+                return _rgb(ImageOps.exif_transpose(picture))
+            with _one_large:
+                return ImageOps.exif_transpose(_smaller(picture))
     except UnreadableImage:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImage(f"not a readable picture: {error}") from error
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I;16"):
+        # Converting clips 16 bits to white; their high byte is the picture.
+        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+    return picture.convert("RGB")
+
+
+def _step(picture: Image.Image) -> int:
+    """Pixels a side that become one."""
+    return max(1, max(picture.size) // LARGE)
+
+
+def _smaller(picture: Image.Image) -> Image.Image:
+    """Less than 8192 pixels a side, as RGB, strip by strip, with its orientation."""
+    step = _step(picture)
+    size = (-(-picture.width // step), -(-picture.height // step))
+    result = Image.new("RGB", size)
+    for top in range(0, size[1], STRIP):
+        bottom = min((top + STRIP) * step, picture.height)
+        strip = picture.crop((0, top * step, picture.width, bottom))
+        result.paste(_rgb(strip).reduce(step), (0, top))
+    result.getexif()[_ORIENTATION] = picture.getexif().get(_ORIENTATION, 1)
+    return result
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a readable picture as it is shown, nothing decoded."""
+    with Image.open(io.BytesIO(data)) as picture:
+        turned = picture.getexif().get(_ORIENTATION, 1) in _TURNED
+        return picture.size[::-1] if turned else picture.size
 
 
 def image_format(data: bytes) -> str:

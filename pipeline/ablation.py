@@ -22,7 +22,7 @@ _SHARED = "SELECT DISTINCT tag_id FROM current_metrics WHERE tag_id IS NOT NULL 
 
 def uncleaned_map(lake: Lake, config: Config) -> float:
     """mAP on the evaluation split of a tagger trained on all candidate tags."""
-    context = Context(lake.path, config, 1, lake.query)
+    context = Context(lake.path, config, 1, lake.query, lake.batches)
     stage = Retrain(config, 1)
     batch = Batch(("corpus",), {name: lake.query(sql) for name, sql in stage.inputs.items()})
     nothing = pa.table({"image_id": pa.array([], pa.string()), "tag_id": pa.array([], pa.int32())})

@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.columns import array_of, table_of
+from model.windows import floats
+from pipeline.columns import Floats, Halves, array_of, constant, table_of
+from pipeline.dataset import Ints
+from pipeline.regions import Regions, unit
 from pipeline.rules import find_rule
-from pipeline.rules.base import TagEvidence
+from pipeline.rules.base import Opinion, TagEvidence
 from pipeline.stage import Batch, Context, Counts, Result, Stage
+
+HELD = 32_768
+"""Regions whose features are in memory at once; a tag that has more is streamed."""
+FEATURES = """
+    SELECT region_id, feature FROM current_region_features WHERE list_contains($tags, tag_id)
+"""
+SAMPLE = f"{FEATURES} AND region_id IN (SELECT unnest($sample))"
+
+Batches = Callable[[str, Mapping[str, Any]], Iterator[pa.RecordBatch]]
+"""Runs a query whose result is streamed (`Lake.batches`)."""
 
 
 class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 2
+    version = 3
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
-    group = 64
+    group = HELD
     reads = ("regions", "region_features", "tag_scores", "labels")
     writes = ("verdicts",)
     seeded = True
     inputs: ClassVar = {
         "regions": """
             SELECT DISTINCT ON (r.region_id) r.region_id, r.image_id, r.label_version, r.tag_id,
-                   r.tag_score, r.other_score, o.name AS other_name, f.feature
+                   r.tag_score, r.other_score, o.name AS other_name,
+                   coalesce(c.in_caption, false) AS in_caption
             FROM current_regions r
-            JOIN current_region_features f USING (region_id)
+            JOIN (SELECT region_id FROM current_region_features) f USING (region_id)
             JOIN current_labels o ON o.tag_id = r.other_tag_id
-            WHERE list_contains($units, r.tag_id::VARCHAR)
+            LEFT JOIN candidate_tags c ON c.image_id = r.image_id AND c.tag_id = r.tag_id
+            WHERE list_contains($units, r.tag_id::VARCHAR) AND r.tag_score IS NOT NULL
             ORDER BY r.tag_id, r.image_id, r.region_id
         """,
+        "unlearned": """
+            SELECT tag_id, image_id, min(label_version) AS label_version,
+                   min(region_id) AS region_id
+            FROM current_regions
+            WHERE list_contains($units, tag_id::VARCHAR) AND tag_score IS NULL
+            GROUP BY tag_id, image_id ORDER BY tag_id, image_id
+        """,
         "scores": """
-            SELECT s.tag_id, s.image_id, s.score, c.image_id IS NOT NULL AS carried,
-                   coalesce(c.in_caption, false) AS in_caption
+            SELECT s.tag_id, s.image_id, s.score, c.image_id IS NOT NULL AS carried
             FROM current_tag_scores s
             LEFT JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = s.tag_id
             WHERE list_contains($units, s.tag_id::VARCHAR)
@@ -54,64 +76,172 @@ class Clean(Stage):
 
     def run(self, batch: Batch, context: Context) -> Result:
         """One verdict per image, tag and rule."""
-        rows: list[dict[str, Any]] = []
-        counts = {}
-        for tag_id, version, evidence in tags_of(batch):
+        nothing = table_of("verdicts", [])
+        tables = [nothing.append_column("unit", pa.array([], pa.string()))]
+        counts = dict.fromkeys(batch.units, Counts(0, 0))
+        for tag_id, version, evidence in tags_of(batch, context.batches):
             kept = np.ones(evidence.images, bool)
             for name, rule in self.rules.items():
                 opinions = rule(evidence, self.config.clean, self.config.seed)
                 kept &= np.array([opinion.verdict == "keep" for opinion in opinions])
-                rows += [
-                    {
-                        "unit": str(tag_id), "image_id": image_id, "label_version": version,
-                        "tag_id": tag_id, "rule": name, "verdict": o.verdict, "score": o.score,
-                        "threshold": o.threshold, "reason": o.reason,
-                        "region_id": evidence.region_ids[o.region],
-                    }
-                    for image_id, o in zip(evidence.image_ids, opinions, strict=True)
-                ]  # fmt: skip
+                tables.append(_verdicts(tag_id, version, name, evidence, opinions))
             total = int(kept.sum())
             counts[str(tag_id)] = Counts(evidence.images, total, evidence.images - total)
-        table = table_of("verdicts", rows)
-        table = table.append_column("unit", pa.array([r["unit"] for r in rows], pa.string()))
-        return Result({"verdicts": table}, counts)
+        left = batch["unlearned"].to_pylist()
+        tables += [_unjudged(name, left) for name in self.rules]
+        for row in left:
+            unit = str(row["tag_id"])
+            counts[unit] = replace(
+                counts[unit], n_in=counts[unit].n_in + 1, kept=counts[unit].kept + 1
+            )
+        return Result({"verdicts": pa.concat_tables(tables)}, counts)
 
 
-def tags_of(batch: Batch) -> Iterator[tuple[int, str, TagEvidence]]:
+def _unjudged(rule: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Tags that the model of an image's fold has not learned: no rule can weigh their regions."""
+    why = "the model that judges this image has not learned the tag: left alone"
+    nothing = {"score": float("nan"), "threshold": float("nan"), "reason": why}
+    judged = [row | nothing | {"rule": rule, "verdict": "keep"} for row in rows]
+    units = pa.array([str(row["tag_id"]) for row in rows], pa.string())
+    return table_of("verdicts", judged).append_column("unit", units)
+
+
+def _verdicts(
+    tag_id: int, version: str, rule: str, evidence: TagEvidence, opinions: list[Opinion]
+) -> pa.Table:
+    count = len(opinions)
+    ids = evidence.region_ids
+    return table_of(
+        "verdicts",
+        {
+            "unit": constant(str(tag_id), count, pa.string()),
+            "image_id": evidence.image_ids,
+            "label_version": constant(version, count, pa.string()),
+            "tag_id": constant(tag_id, count, pa.int32()),
+            "rule": constant(rule, count, pa.string()),
+            "verdict": [opinion.verdict for opinion in opinions],
+            "score": [opinion.score for opinion in opinions],
+            "threshold": [opinion.threshold for opinion in opinions],
+            "reason": [opinion.reason for opinion in opinions],
+            "region_id": [ids[opinion.region] for opinion in opinions],
+        },
+    )
+
+
+def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvidence]]:
+    """The evidence of each tag that has regions, with its ID and label version.
+
+    Features come in any order and cut; each is put in its region's place, which the IDs decide.
+    """
     regions, scores = batch["regions"], batch["scores"]
     of_region = regions.column("tag_id").to_numpy()
     of_score = scores.column("tag_id").to_numpy()
+    parts: list[tuple[dict[str, Any], pa.Table, pa.Table]] = []
     for label in batch["labels"].to_pylist():
         low, high = np.searchsorted(of_region, [label["tag_id"], label["tag_id"] + 1])
-        if low == high:
-            continue
         first, last = np.searchsorted(of_score, [label["tag_id"], label["tag_id"] + 1])
-        version = regions.column("label_version")[int(low)].as_py()
-        part = regions.slice(low, high - low)
-        yield label["tag_id"], version, _evidence(label, part, scores.slice(first, last - first))
+        if low < high:
+            part = regions.slice(low, high - low), scores.slice(first, last - first)
+            parts.append((label, *part))
+    held = _held({label["tag_id"]: part for label, part, _ in parts}, batches)
+    for label, part, of_tag in parts:
+        tag_id = label["tag_id"]
+        ids = part.column("region_id").to_pylist()
+        features = (
+            floats(held.pop(tag_id)).numpy() if tag_id in held else Streamed(tag_id, ids, batches)
+        )
+        yield (
+            tag_id,
+            part.column("label_version")[0].as_py(),
+            _evidence(label, part, of_tag, ids, features),
+        )
 
 
-def _evidence(label: dict[str, Any], regions: pa.Table, scores: pa.Table) -> TagEvidence:
-    image_ids, of_image = np.unique(
-        np.array(regions.column("image_id").to_pylist()), return_inverse=True
-    )
-    feature = regions.column("feature")
-    channels = len(feature[0].as_py()) // 2
+class Streamed(Regions):
+    """Features of a tag with more regions than are held, read from the lake as often as asked."""
+
+    def __init__(self, tag_id: int, region_ids: list[str], batches: Batches) -> None:
+        self._tags, self._ids, self._batches = [tag_id], region_ids, batches
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def sample(self, most: int) -> Floats:
+        """See `Regions`; IDs are digests, so their order is as good as drawn."""
+        ids = sorted(self._ids)
+        chosen = ids[:: -(-len(ids) // most)]
+        found: dict[str, Halves] = {}
+        for batch in self._batches(SAMPLE, {"tags": self._tags, "sample": chosen}):
+            found |= zip(batch.column("region_id").to_pylist(), _features(batch), strict=True)
+        return unit(np.stack([found[region_id] for region_id in chosen]).astype(np.float32))
+
+    def blocks(self) -> Iterator[tuple[Ints, Floats]]:
+        """See `Regions`."""
+        place = {region_id: row for row, region_id in enumerate(self._ids)}
+        for batch in self._batches(FEATURES, {"tags": self._tags}):
+            ids = batch.column("region_id").to_pylist()
+            rows = np.array([place.get(region_id, -1) for region_id in ids], np.int64)
+            known = rows >= 0  # others are of another label version, or not scored
+            # Torch converts faster, but thousands of its aligned buffers leave the heap in pieces.
+            if known.any():
+                yield rows[known], unit(_features(batch)[known].astype(np.float32))
+
+
+def _held(parts: Mapping[int, pa.Table], batches: Batches) -> dict[int, Halves]:
+    """Features (R, D) of the tags that have no more than `HELD` regions, read in one go."""
+    small = {tag_id: part for tag_id, part in parts.items() if part.num_rows <= HELD}
+    place = {
+        region_id: (tag_id, row)
+        for tag_id, part in small.items()
+        for row, region_id in enumerate(part.column("region_id").to_pylist())
+    }
+    features: dict[int, Halves] = {}
+    for batch in batches(FEATURES, {"tags": list(small)}):
+        for region_id, feature in zip(
+            batch.column("region_id").to_pylist(), _features(batch), strict=True
+        ):
+            if region_id not in place:  # of another label version
+                continue
+            tag_id, row = place[region_id]
+            if tag_id not in features:
+                features[tag_id] = np.empty((small[tag_id].num_rows, len(feature)), np.float16)
+            features[tag_id][row] = feature
+    return features
+
+
+def _features(batch: pa.RecordBatch) -> Halves:
+    blobs = pa.chunked_array([batch.column("feature")])
+    return array_of(blobs, (len(blobs[0].as_py()) // 2,))
+
+
+def _evidence(
+    label: dict[str, Any],
+    regions: pa.Table,
+    scores: pa.Table,
+    ids: list[str],
+    features: Floats | Regions,
+) -> TagEvidence:
+    # Rows are sorted by image, so IDs are numbered in their order.
+    images = regions.column("image_id").combine_chunks().dictionary_encode()
+    image_ids = images.dictionary.to_pylist()
+    of_image = images.indices.to_numpy().astype(np.int64)
+    in_caption = np.zeros(len(image_ids), bool)
+    in_caption[of_image] = regions.column("in_caption").to_numpy(zero_copy_only=False)
     place = {image_id: row for row, image_id in enumerate(scores.column("image_id").to_pylist())}
-    values = scores.column("score").to_numpy().astype(np.float32)
-    in_caption = scores.column("in_caption").to_numpy(zero_copy_only=False)
     rows = np.array([place.get(image_id, -1) for image_id in image_ids])
-    carried = scores.column("carried").to_numpy(zero_copy_only=False)
+    # One more, for images without a score.
+    values = np.append(scores.column("score").to_numpy(), 0).astype(np.float32)
+    carried = scores.column("carried").to_numpy(zero_copy_only=False).astype(bool)
     return TagEvidence(
         name=label["name"],
         kind=label["kind"],
-        image_ids=image_ids.tolist(),
-        in_caption=np.where(rows >= 0, in_caption[rows], False) if len(place) else rows >= 0,
-        image_scores=np.where(rows >= 0, values[rows], 0.0).astype(np.float32),
-        absent_scores=values[~carried],
-        of_image=of_image.astype(np.int64),
-        region_ids=regions.column("region_id").to_pylist(),
-        features=array_of(feature, (channels,)).astype(np.float32),
+        image_ids=image_ids,
+        in_caption=in_caption,
+        image_scores=values[rows],
+        absent_scores=values[:-1][~carried],
+        of_image=of_image,
+        region_ids=ids,
+        features=features,
         region_scores=regions.column("tag_score").to_numpy(),
         other_scores=regions.column("other_score").to_numpy(),
         other_names=regions.column("other_name").to_pylist(),

@@ -92,6 +92,12 @@ class GroundConfig(Section):
         0.3, gt=0, lt=1, description="least score of a Grounding-DINO's box for a tag"
     )
     batch: int = Field(4, ge=1, description="pictures that a Grounding-DINO sees at once")
+    features: Literal["pooled", "crops"] = Field(
+        "pooled", description="of regions: parts of the stored map, or crops encoded anew"
+    )
+    encoder: str | None = Field(
+        None, description="of crops: a name in ENCODERS; by default that of `encode`"
+    )
 
 
 class CleanConfig(Section):

@@ -7,15 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from model.encoder import make_encoder
+from model.errors import ModelError
 from model.images import load_image
 from pipeline.columns import Halves, blobs_of, constant, table_of
 from pipeline.errors import SourceError
 from pipeline.pictures import picture_bytes
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
-_LOADED = 32  # decoded pictures in memory at a time
+_LOADED, _PIXELS = 32, 1 << 26  # decoded pictures in memory at a time, and pixels of all but one
 
 
 class Encode(Stage):
@@ -43,16 +45,19 @@ class Encode(Stage):
         """Feature maps of the shard's images; one that has vanished or changed is rejected."""
         images = batch["images"].to_pylist()
         maps, kept, rejects = [], [], []
-        for start in range(0, len(images), _LOADED):
-            pictures = []
-            for row in images[start : start + _LOADED]:
-                try:
-                    pictures.append(load_image(picture_bytes(row["image_id"], row["uri"])))
-                    kept.append(row["image_id"])
-                except (OSError, SourceError) as error:
-                    rejects.append(_reject(row, str(error)))
-            if pictures:
+        pictures: list[Image.Image] = []
+        for row in images:
+            try:
+                pictures.append(load_image(picture_bytes(row["image_id"], row["uri"])))
+                kept.append(row["image_id"])
+            except (OSError, SourceError, ModelError) as error:
+                rejects.append(_reject(row, str(error)))
+            pixels = sum(picture.width * picture.height for picture in pictures)
+            if len(pictures) == _LOADED or pixels >= _PIXELS:
                 maps.append(self.encoder.encode(pictures))
+                pictures = []
+        if pictures:
+            maps.append(self.encoder.encode(pictures))
         rows = {"rejects": table_of("rejects", rejects)}
         if maps:
             rows["features"] = _feature_rows(kept, np.concatenate(maps), self.encoder.digest)

@@ -1,29 +1,40 @@
 """Ground: each image's own candidate tags become regions with boxes and features.
 
 The detector is asked only for tags that the image may have, and so is a model that has not seen
-the image's fold. A tag without a region is kept and reported as ungrounded.
+the image's fold. A detector that reads text is asked for tags that this model has not learned, too;
+such regions have no score. A tag without a region is kept and reported as ungrounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from model.crops import crop_features, cut
 from model.detectors import DetectorSettings, View, make_detector, weights_digest
+from model.encoder import Encoder, make_encoder
 from model.errors import ModelError
 from model.images import load_image
 from model.regions import pool_regions, region_scores
 from pipeline.columns import Floats, blobs_of, constant, table_of
-from pipeline.dataset import Images, Ints, columns_by_row, images_of
+from pipeline.dataset import (
+    LABELS,
+    Images,
+    Ints,
+    Vocabulary,
+    columns_by_row,
+    images_of,
+    vocabulary_of,
+)
 from pipeline.errors import SourceError
 from pipeline.fingerprint import digest
-from pipeline.models import FoldTagger, load_taggers
+from pipeline.models import load_taggers
 from pipeline.pictures import picture_bytes
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
@@ -38,12 +49,19 @@ class _Found:
     scores: Floats
     prompts: list[str | None]
 
+    def only(self, places: Ints) -> _Found:
+        """Some of them."""
+        return _Found(
+            self.rows[places], self.columns[places], self.boxes[places], self.scores[places],
+            [self.prompts[place] for place in places],
+        )  # fmt: skip
+
 
 class Ground(Stage):
     """Finds regions for the evidence that a shard brings, also about images of other shards."""
 
     name = "ground"
-    version = 2
+    version = 3
     doc = "candidate tags -> regions with boxes and features"
     reads = (
         "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",
@@ -58,22 +76,35 @@ class Ground(Stage):
         "FROM current_features f JOIN current_images i USING (image_id) "
         "WHERE i.split = 'train' AND image_id IN (SELECT image_id FROM tag_evidence "
         "WHERE list_contains($units, shard_id)) ORDER BY f.image_id",
-        "labels": "SELECT DISTINCT label_version FROM current_labels",
+        "labels": LABELS,
     }
     sections = ("ground",)
 
     def identity(self) -> dict[str, Any]:
-        """Folds decide who judges whom; a detector's weights decide what it sees."""
-        weights = weights_digest(self.config.ground.weights)
-        return {"folds": self.config.baseline.folds, "weights": weights}
+        """Folds decide who judges whom, a detector's weights what it sees, an encoder crops."""
+        config = self.config.ground
+        encoder = self._encoder.digest if config.features == "crops" else None
+        return {
+            "folds": self.config.baseline.folds, "weights": weights_digest(config.weights),
+            "encoder": encoder,
+        }  # fmt: skip
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        config = self.config.encode
+        return make_encoder(self.config.ground.encoder or config.encoder, config.threads)
 
     def setup(self, context: Context) -> None:
         """Load the fold models and their detectors."""
         self.taggers = load_taggers(context, "fold")
+        labels = vocabulary_of(context.query(LABELS))
+        self.asked = {
+            fold: _asked(judge.vocabulary, labels) for fold, judge in self.taggers.items()
+        }
         config = self.config.ground
         settings = DetectorSettings(config.weights, config.threshold, config.batch)
         self.detectors = {
-            fold: make_detector(config.detector, judge.tagger, judge.vocabulary.names, settings)
+            fold: make_detector(config.detector, judge.tagger, self.asked[fold].names, settings)
             for fold, judge in self.taggers.items()
         }
 
@@ -93,7 +124,7 @@ class Ground(Stage):
             views = _views(part, [sources[row] for row in rows], rejects)
             found = self._detect(part, views, fold, candidates)
             if len(found.rows):
-                table, pooled = self._tables(part, sizes[rows], fold, found)
+                table, pooled = self._tables(part, views, sizes[rows], fold, found)
                 regions.append(table)
                 features.append(pooled)
         table = pa.concat_tables(regions)
@@ -109,7 +140,7 @@ class Ground(Stage):
     def _detect(
         self, part: Images, views: Sequence[View], fold: int, candidates: pa.Table
     ) -> _Found:
-        vocabulary = self.taggers[fold].vocabulary
+        vocabulary = self.asked[fold]
         own = columns_by_row(
             part.rows_of(candidates.column("image_id")),
             vocabulary.columns_of(candidates.column("tag_id")),
@@ -126,27 +157,36 @@ class Ground(Stage):
         )
 
     def _tables(
-        self, part: Images, sizes: Ints, fold: int, found: _Found
+        self, part: Images, views: Sequence[View], sizes: Ints, fold: int, found: _Found
     ) -> tuple[pa.Table, pa.Table]:
-        judge = self.taggers[fold]
+        judge, asked = self.taggers[fold], self.asked[fold]
         scale = np.tile(sizes[found.rows], 2).astype(np.float32)
         relative: Floats = np.divide(found.boxes, scale, dtype=np.float32)
-        scores = region_scores(judge.tagger, part.features, found.rows, relative)
-        other, other_score = _strongest_other(scores, found.columns, judge)
-        tag_ids = np.array(judge.vocabulary.tag_ids, np.int32)
-        count = len(found.rows)
+        if self.config.ground.features == "crops":
+            features, seen = self._crops(views, found.rows, relative)
+            found, relative = found.only(seen), relative[seen]
+            if not len(seen):  # all their pictures are gone
+                return table_of("regions", []), table_of("region_features", [])
+        else:
+            features = pool_regions(part.features, found.rows, relative)
+        count, learned = len(found.rows), len(judge.vocabulary)
+        scores = np.full((count, len(asked)), np.nan, np.float32)
+        scores[:, :learned] = region_scores(judge.tagger, part.features, found.rows, relative)
+        other, other_score = _strongest_other(scores, found.columns, asked)
+        tag_ids = np.array(asked.tag_ids, np.int32)
+        versions = np.where(found.columns < learned, judge.vocabulary.version, asked.version)
         image_ids = pa.array(part.ids, pa.string()).take(pa.array(found.rows))
         columns: dict[str, Any] = {
             "image_id": image_ids,
-            "label_version": constant(judge.vocabulary.version, count, pa.string()),
+            "label_version": pa.array(versions.tolist(), pa.string()),
             "tag_id": tag_ids[found.columns],
             "score": found.scores,
             "detector": constant(self.config.ground.detector, count, pa.string()),
             "prompt": pa.array(found.prompts, pa.string()),
             "fold": constant(fold, count, pa.int32()),
-            "tag_score": scores[np.arange(count), found.columns],
+            "tag_score": pa.array(scores[np.arange(count), found.columns], from_pandas=True),
             "other_tag_id": tag_ids[other],
-            "other_score": other_score,
+            "other_score": pa.array(other_score, from_pandas=True),
         }
         columns |= {name: found.boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
         columns["region_id"] = [
@@ -155,9 +195,25 @@ class Ground(Stage):
                 image_ids.to_pylist(), columns["tag_id"], found.boxes, strict=True
             )
         ]
-        pooled = pool_regions(part.features, found.rows, relative)
-        columns["feature"] = blobs_of(pooled.astype(np.float16))
+        columns["feature"] = blobs_of(features.astype(np.float16))
         return table_of("regions", columns), table_of("region_features", columns)
+
+    def _crops(self, views: Sequence[View], rows: Ints, relative: Floats) -> tuple[Floats, Ints]:
+        """Features (S, C) of the regions whose pictures can be read, and which (S,) these are.
+
+        Each picture is decoded once; `rows` come in order.
+        """
+        seen: list[Ints] = []
+
+        def crops() -> Iterator[Image.Image]:
+            for row in np.unique(rows):
+                picture = views[row].picture()
+                if picture is not None:
+                    seen.append(np.flatnonzero(rows == row))
+                    yield from cut(picture, relative[seen[-1]])
+
+        features = crop_features(self._encoder, crops())
+        return features, np.concatenate(seen) if seen else np.zeros(0, np.int64)
 
 
 def _views(
@@ -181,10 +237,20 @@ def _views(
     ]
 
 
-def _strongest_other(scores: Floats, own: Ints, judge: FoldTagger) -> tuple[Ints, Floats]:
+def _asked(learned: Vocabulary, labels: Vocabulary) -> Vocabulary:
+    """The tags that a model has learned, and after them all others in use."""
+    known = set(learned.tag_ids)
+    others = labels.subset(np.array([tag_id not in known for tag_id in labels.tag_ids], bool))
+    return Vocabulary(
+        labels.version, learned.tag_ids + others.tag_ids, learned.names + others.names,
+        learned.kinds + others.kinds,
+    )  # fmt: skip
+
+
+def _strongest_other(scores: Floats, own: Ints, asked: Vocabulary) -> tuple[Ints, Floats]:
     """For each region the best-scored other tag of the same kind as its own: a likely confusion."""
-    kinds = np.array(judge.vocabulary.kinds)
-    rivals = np.where(kinds[own][:, None] == kinds[None, :], scores, -1.0)
+    kinds = np.array(asked.kinds)
+    rivals = np.where(kinds[own][:, None] == kinds[None, :], np.nan_to_num(scores, nan=-1.0), -1.0)
     rows = np.arange(len(own))
     rivals[rows, own] = -1.0
     best = rivals.argmax(axis=1)

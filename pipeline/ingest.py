@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from model.errors import ModelError
-from model.images import difference_hash, image_format, load_image
+from model.images import difference_hash, image_format, load_image, upright_size
 from pipeline.columns import table_of
 from pipeline.config import IngestConfig
 from pipeline.errors import ImbalanceError, SourceError
@@ -135,11 +135,12 @@ def _look(record: Record | BadRecord, lake: Path) -> dict[str, Any] | tuple[str,
         picture = load_image(data)
     except ModelError as error:
         return "unreadable-image", f"{record.name}: {error}"
+    width, height = upright_size(data)
     image_id = hashlib.sha256(data).hexdigest()
     uri = record.image if isinstance(record.image, str) else _keep(lake, image_id, data)
     return {
-        "image_id": image_id, "uri": uri, "name": record.name, "width": picture.width,
-        "height": picture.height, "format": image_format(data), "bytes": len(data),
+        "image_id": image_id, "uri": uri, "name": record.name, "width": width,
+        "height": height, "format": image_format(data), "bytes": len(data),
         "fold_key": int(digest(difference_hash(picture)), 16) % _FOLD_KEYS,
     }  # fmt: skip
 

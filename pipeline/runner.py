@@ -114,9 +114,9 @@ class Runner:
         return [
             Job(
                 self.lake.path, self.config, self.cycle, name, fingerprint,
-                tuple(todo[start : start + stage.group]),
+                units,
             )
-            for start in range(0, len(todo), stage.group)
+            for units in groups_of(todo, stage.group)
         ]  # fmt: skip
 
     def outlook(self) -> list[dict[str, Any]]:
@@ -224,7 +224,8 @@ class Runner:
             )
             found = self.lake.query(sql).to_pydict().values()
             return [
-                Unit(tag, digest_keys(set(regions))) for tag, regions in zip(*found, strict=True)
+                Unit(tag, digest_keys(set(regions)), len(set(regions)))
+                for tag, regions in zip(*found, strict=True)
             ]
         shards = self.lake.query(
             "SELECT unit, unit_digest FROM current_ledger WHERE stage = 'ingest' ORDER BY unit"
@@ -287,6 +288,20 @@ class Runner:
             self.lake.record_run({**row, "state": "failed", "detail": str(error)[:500]})
             raise
         self.lake.record_run({**row, "state": "finished"})
+
+
+def groups_of(units: Sequence[Unit], most: int) -> Iterator[tuple[Unit, ...]]:
+    """Units in their order, in groups whose sizes add up to `most`; a larger one is alone."""
+    group: list[Unit] = []
+    size = 0
+    for unit in units:
+        if group and size + unit.size > most:
+            yield tuple(group)
+            group, size = [], 0
+        group.append(unit)
+        size += unit.size
+    if group:
+        yield tuple(group)
 
 
 def stage_names(first: str | None = None, until: str | None = None) -> list[str]:

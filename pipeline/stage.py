@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,11 +20,12 @@ Progress = Callable[[int, int, str], None]
 class Unit:
     """The smallest piece of work that is done or not: a shard, a tag, or the whole corpus.
 
-    `digest` is derived from the content keys that the unit holds.
+    `digest` is derived from the content keys that the unit holds; `size` counts what makes it work.
     """
 
     id: str
     digest: str
+    size: int = 1
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Context:
     config: Config
     cycle: int
     query: Callable[..., pa.Table]
+    batches: Callable[..., Iterator[pa.RecordBatch]]
     progress: Progress = field(default=lambda *_: None)
 
 
@@ -105,7 +107,8 @@ class Stage(ABC):
     seeded: ClassVar[bool] = False
     """Whether the stage makes random choices: only then the seed is part of its fingerprint."""
     group: ClassVar[int] = 1
-    """Units per call of `run`; fixed, so that cuts never depend on the number of workers."""
+    """Sum of the units' sizes per call of `run`, of which a larger unit has one of its own; fixed,
+    so that cuts never depend on the number of workers."""
 
     def __init__(self, config: Config, cycle: int) -> None:
         self.config = config

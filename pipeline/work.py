@@ -100,7 +100,7 @@ def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
     # What ran before in this process, or the machine's cores, would otherwise decide.
     use_threads(job.config.baseline.threads)
     stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
-    context = Context(job.lake, job.config, job.cycle, lake.query, reporter.progress)
+    context = Context(job.lake, job.config, job.cycle, lake.query, lake.batches, reporter.progress)
     if not ready:
         stage.setup(context)
         ready.append(True)

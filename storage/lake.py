@@ -23,12 +23,16 @@ from storage.errors import BadSQL, DiskFull, NewerLake, NotALake, StorageError
 from storage.schemas import CATALOG_VERSION, LEDGER, RUNS, TABLES
 
 MARKER = "lake.toml"
+BATCH = 2048
+"""Rows of a streamed result at a time: a vector of DuckDB's."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with the DuckLake and SQLite extensions, loaded without network."""
     connection = duckdb.connect(config={"threads": threads} if threads else {})
+    # DuckDB would keep all that it reads of Parquet files; the system caches files already.
+    connection.execute("SET enable_external_file_cache = false")
     for extension in ("sqlite_scanner", "ducklake"):
         import_extension(extension, con=connection)
         connection.execute(f"LOAD {extension}")
@@ -156,6 +160,23 @@ class Lake:
             return self._connection.execute(sql, dict(parameters or {})).to_arrow_table()
         except duckdb.Error as error:
             raise BadSQL(f"{_first_line(error)}; in: {' '.join(sql.split())[:200]}") from error
+
+    def batches(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, rows: int = BATCH
+    ) -> Iterator[pa.RecordBatch]:
+        """Run a trusted query whose result need not fit into memory; up to `rows` rows at a time.
+
+        Their order is that of the query's ORDER BY, else any. Other queries may run meanwhile.
+
+        Raises:
+            BadSQL: DuckDB cannot run it.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute("USE lake")
+            try:
+                yield from cursor.execute(sql, dict(parameters or {})).to_arrow_reader(rows)
+            except duckdb.Error as error:
+                raise BadSQL(f"{_first_line(error)}; in: {' '.join(sql.split())[:200]}") from error
 
     def scalar(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The single value of a query, or None when it has no row."""

@@ -55,7 +55,7 @@ DETECTORS: dict[str, Callable[[Tagger, Sequence[str], DetectorSettings], Detecto
 def make_detector(
     name: str, tagger: Tagger, names: Sequence[str], settings: DetectorSettings
 ) -> Detector:
-    """The detector of that name for labels `names` (L,), those of the tagger.
+    """The detector of that name for labels `names` (L,), the first of which are the tagger's.
 
     Raises:
         ModelError: there is none, or its weights cannot be read; the message says what to do.

@@ -31,7 +31,8 @@ class AttentionDetector:
         found = []
         for view, labels in zip(views, candidates, strict=True):
             positions, (width, height) = view.features, view.size
-            columns = np.array(labels, np.int64)
+            # What the tagger has not learned it has no evidence for.
+            columns = np.array([n for n in labels if n < self.tagger.labels], np.int64)
             maps = evidence(self.tagger, floats(positions).numpy(), columns)
             boxes = [boxes_of(heat, MAX_BOXES) for heat in maps]
             of_label = np.repeat(columns, [len(some) for some in boxes])

@@ -42,4 +42,7 @@ class Detector(Protocol):
     def detect(
         self, views: Sequence[View], candidates: Sequence[Sequence[int]]
     ) -> list[list[Detection]]:
-        """Detections per image for its own candidates, places in the label list."""
+        """Detections per image for its own candidates, places in the label list.
+
+        The list begins with the labels of the tagger; the rest it has not learned.
+        """

@@ -30,6 +30,8 @@ OVERLAP = 0.7
 """IoU above which the less sure box of a tag goes."""
 MAX_BOXES = 3
 """Per tag."""
+WAITING = 32
+"""Pictures that wait for company: 13 MB each."""
 DECIMALS = 4
 """Of scores; beyond them are the sums' own orders."""
 
@@ -71,11 +73,12 @@ class GroundingDetector:
                 group = waiting.setdefault(shape, [])
                 group.append((row, pixels, prompt))
                 if len(group) == self.batch:
-                    self._look(group, views, found)
-                    group.clear()
+                    self._look(waiting.pop(shape), views, found)
+            while len({row for group in waiting.values() for row, _, _ in group}) > WAITING:
+                fullest = max(waiting, key=lambda shape: len(waiting[shape]))
+                self._look(waiting.pop(fullest), views, found)
         for group in waiting.values():
-            if group:
-                self._look(group, views, found)
+            self._look(group, views, found)
         for detections in found:
             detections.sort(key=lambda d: (d.label, -d.score, d.box))
         return found

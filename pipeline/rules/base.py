@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy.typing as npt
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.dataset import Ints
+from pipeline.regions import Regions
 
 Verdict = Literal["keep", "drop"]
 Bools = npt.NDArray[np.bool_]
@@ -21,11 +24,11 @@ Bools = npt.NDArray[np.bool_]
 class TagEvidence:
     """One tag over all images that carry it and have a region of it.
 
-    `of_image` (R,) is the image row of each region; `features` (R, D); `region_scores` (R,) is the
-    tagger's score of the tag in the region alone, `other_scores` (R,) that of the strongest other
-    tag of its kind, named in `other_names`. `image_scores` (M,) are held-out scores of the whole
-    images, `absent_scores` (A,) those of images that do not carry the tag. All scores come from
-    models that have not seen the image.
+    `of_image` (R,) is the image row of each region; `features` (R, D), streamed where there are too
+    many to be held; `region_scores` (R,) is the tagger's score of the tag in the region alone,
+    `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`.
+    `image_scores` (M,) are held-out scores of the whole images, `absent_scores` (A,) those of
+    images that do not carry the tag. All scores come from models that have not seen the image.
     """
 
     name: str
@@ -36,7 +39,7 @@ class TagEvidence:
     absent_scores: Floats
     of_image: Ints
     region_ids: list[str]
-    features: Floats
+    features: Floats | Regions
     region_scores: Floats
     other_scores: Floats
     other_names: list[str]
@@ -62,6 +65,22 @@ class Opinion(NamedTuple):
     threshold: float
     reason: str
     region: int
+
+
+def opinions_of(
+    drop: Bools, scores: Sequence[float], threshold: float, reasons: Sequence[str], regions: Ints
+) -> list[Opinion]:
+    """One opinion an image from the columns of them: a tag may have a million."""
+    verdicts = ["drop" if dropped else "keep" for dropped in drop.tolist()]
+    rows = zip(verdicts, scores, repeat(threshold), reasons, regions.tolist(), strict=False)
+    # There are no cycles here to look for; the collector would go over all of them many times.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return [Opinion._make(row) for row in rows]
+    finally:
+        if collecting:
+            gc.enable()
 
 
 Rule = Callable[[TagEvidence, CleanConfig, int], list[Opinion]]

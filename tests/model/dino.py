@@ -1,11 +1,13 @@
-"""A tiny Grounding-DINO with random weights, as transformers keeps one on disk."""
+"""Tiny Grounding-DINOs with random weights, as both backends keep one on disk."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
+from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection
+
+from model.detectors.groundingdino import build, published_settings
 
 
 def tiny_dino(folder: Path) -> Path:
@@ -23,3 +25,18 @@ def tiny_dino(folder: Path) -> Path:
     )  # fmt: skip
     GroundingDinoForObjectDetection(config).save_pretrained(folder)
     return folder
+
+
+def tiny_package(path: Path) -> Path:
+    """Few layers of the package's network as published: under "model", "module." before keys."""
+    torch.manual_seed(0)
+    few = published_settings("GroundingDINO_SwinT_OGC")
+    few.enc_layers, few.dec_layers, few.num_queries = 1, 2, 20
+    bert = BertConfig(
+        hidden_size=64, num_hidden_layers=1, num_attention_heads=1, intermediate_size=64
+    )
+    network = build(few, bert)
+    weights = {f"module.{key}": value for key, value in network.state_dict().items()}
+    weights["module.bert.embeddings.position_ids"] = torch.arange(512)[None]
+    torch.save({"model": weights}, path)
+    return path

@@ -20,13 +20,11 @@ from model.detectors.grounding_dino import GroundingDino
 from model.detectors.groundingdino import (
     Bert,
     GroundingDinoPackage,
-    build,
-    published_settings,
     settings_of,
 )
 from model.detectors.prompts import MOST_PIECES, pack, tokenize
 from model.errors import ModelError
-from tests.model.dino import tiny_dino
+from tests.model.dino import tiny_dino, tiny_package
 
 NAMES = ("cat", "cattle", "dog", "red car", "Who? Me.", *(f"thing {n}" for n in range(200)))
 SIDES = (64, 128)
@@ -41,18 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Few layers of the package's network as published: under "model", "module." before keys."""
-    torch.manual_seed(0)
-    few = published_settings("GroundingDINO_SwinT_OGC")
-    few.enc_layers, few.dec_layers, few.num_queries = 1, 2, 20
-    bert = BertConfig(
-        hidden_size=64, num_hidden_layers=1, num_attention_heads=1, intermediate_size=64
-    )
-    network = build(few, bert)
-    path = tmp_path_factory.mktemp("package") / "tiny.pth"
-    weights = {f"module.{key}": value for key, value in network.state_dict().items()}
-    weights["module.bert.embeddings.position_ids"] = torch.arange(512)[None]
-    torch.save({"model": weights}, path)
-    return path
+    return tiny_package(tmp_path_factory.mktemp("package") / "tiny.pth")
 
 
 @pytest.fixture(scope="module", params=["grounding-dino", "groundingdino"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 
 from model import images
 from model.errors import ModelError, UnreadableImage
-from model.images import difference_hash, image_format, load_image
+from model.images import difference_hash, image_format, load_image, upright_size
+from tests.model.helpers import peak_megabytes
 
 
 def picture(size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -69,3 +71,57 @@ def test_sixteen_bit_grey_keeps_its_shades() -> None:
     ramp = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1)))
     middle = np.asarray(load_image(saved(ramp, "PNG")))[0, 32, 0]
     assert 100 < middle < 156
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+@pytest.mark.parametrize("size", [(100, 80), (101, 3), (1, 77), (23, 201)])
+def test_a_large_picture_is_made_smaller_strip_by_strip(
+    mode: str, kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (mode, kind) in {("CMYK", "PNG")} or (kind == "JPEG" and mode not in {"RGB", "L", "CMYK"}):
+        pytest.skip(f"no {mode} in {kind}")
+    monkeypatch.setattr(images, "LARGE", 20)
+    monkeypatch.setattr(images, "STRIP", 3)
+    ramp = np.linspace(0, 255, size[0] * size[1]).reshape(size[::-1])
+    grey = Image.fromarray(ramp.astype(np.uint16) * 257 if mode == "I;16" else ramp.astype("u1"))
+    whole = grey if mode in {"I;16", "L"} else grey.convert("RGB").convert(mode)
+    options = {"quality": 95} if kind == "JPEG" else {}
+    data = saved(whole, kind, **options)
+    small = load_image(data)
+    assert small.mode == "RGB"
+    assert 20 <= max(small.size) <= 40
+    assert upright_size(data) == size
+    if mode not in {"1", "P"} and min(size) > 3:  # dithered; too thin to compare
+        wanted = Image.fromarray(ramp.astype("u1")).resize(small.size, Image.Resampling.BOX)
+        apart = np.abs(np.asarray(small, float)[..., 0] - np.asarray(wanted, float))
+        assert apart.mean() < 6
+
+
+def test_a_large_picture_keeps_its_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "LARGE", 16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(picture(), "JPEG", exif=exif)
+    assert load_image(data).size == (12, 16)
+    assert upright_size(data) == (48, 64)
+
+
+def test_pictures_below_the_bound_are_not_touched() -> None:
+    assert load_image(saved(picture((8191, 2)), "PNG")).size == (8191, 2)
+    assert load_image(saved(picture((8192, 2)), "PNG")).size == (4096, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_twenty_thousand_pixels_a_side_in_bounded_memory(kind: str, tmp_path: Path) -> None:
+    """A JPEG needs a sixteenth of its pixels, whatever else one byte a pixel, and little more."""
+    path = tmp_path / "large"
+    Image.new("L", (20_000, 20_000), 77).save(path, kind)
+    data = path.read_bytes()
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = peak_megabytes()
+    loaded = load_image(data)
+    assert loaded.size == (5000, 5000)
+    assert loaded.getpixel((4999, 4999)) == (77, 77, 77)
+    assert peak_megabytes() - before < {"JPEG": 250, "PNG": 600}[kind]

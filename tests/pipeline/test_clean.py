@@ -1,0 +1,185 @@
+"""Cleaning in bounded memory: the same verdicts held or streamed, in any order and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline import clean
+from pipeline.clean import Clean
+from pipeline.columns import blobs_of, table_of
+from pipeline.config import Config
+from pipeline.regions import Held
+from pipeline.rules.outlier import distances
+from pipeline.runner import groups_of
+from pipeline.stage import Batch, Context, Unit
+from storage.lake import Lake
+from tests.model.helpers import peak_megabytes
+
+CHANNELS = 64
+SIZES = {1: 300, 2: 41, 3: 3}
+"""Regions by tag; tag 4 is a rival that has none."""
+
+
+def fill(lake: Lake, sizes: dict[int, int], channels: int, shard: int = 100) -> None:
+    """A lake that holds what cleaning reads: regions around two looks, a tenth elsewhere."""
+    rng = np.random.default_rng(0)
+    rows = {
+        "labels": [
+            {"label_version": "v", "tag_id": tag, "name": f"tag {tag}", "kind": "object"}
+            for tag in (*sizes, max(sizes) + 1)
+        ]
+    }
+    works = [commit(lake, "labels", "all", {"labels": table_of("labels", rows["labels"])})]
+    for tag, count in sizes.items():
+        looks = np.eye(2, channels)
+        for start in range(0, count, shard):
+            size = min(shard, count - start)
+            numbers = np.arange(start, start + size)
+            wrong = numbers % 10 == 9
+            features = looks[numbers % 2] + 0.02 * rng.standard_normal((size, channels))
+            features[wrong] = rng.standard_normal((int(wrong.sum()), channels)) / channels**0.5
+            image_ids = [f"image {n:07}" for n in numbers]
+            common = {"image_id": image_ids, "tag_id": [tag] * size}
+            ids = [f"{hash((tag, int(n))) % 2**61:016x}-{tag}-{n}" for n in numbers]
+            edges = dict.fromkeys(("x1", "y1", "x2", "y2"), np.zeros(size, np.float32))
+            other = {"label_version": ["v"] * size, "other_tag_id": [max(sizes) + 1] * size}
+            scores = np.where(wrong, 0.05, 0.9).astype(np.float32)
+            regions = common | edges | other | {
+                "region_id": ids, "score": scores, "detector": ["none"] * size,
+                "prompt": [None] * size, "fold": [0] * size, "tag_score": scores,
+                "other_score": 1 - scores,
+            }  # fmt: skip
+            features_of = common | {"region_id": ids, "feature": blobs_of(features.astype("f2"))}
+            absent = [f"absent {n:07}" for n in numbers]
+            of_image = {
+                "image_id": [*image_ids, *absent], "tag_id": [tag] * 2 * size,
+                "label_version": ["v"] * 2 * size, "fold": [0] * 2 * size,
+                "model_digest": ["m"] * 2 * size,
+                "score": np.concatenate([scores, np.full(size, 0.05, np.float32)]),
+            }  # fmt: skip
+            tables = {"regions": regions, "region_features": features_of, "tag_scores": of_image}
+            made = {name: table_of(name, columns) for name, columns in tables.items()}
+            works.append(commit(lake, "ground", f"{tag}-{start}", made))
+
+
+def commit(lake: Lake, stage: str, unit: str, tables: dict[str, pa.Table]) -> str:
+    work = f"{stage}-{unit}"
+    files = {}
+    for name, rows in tables.items():
+        for column in ("shard_id", "work_id"):
+            if column not in rows.schema.names:
+                rows = rows.append_column(column, pa.array([work] * rows.num_rows, pa.string()))
+        files[name] = [lake.stage_file(name, work, rows)]
+    row = {
+        "work_id": work, "stage": stage, "unit": unit, "unit_digest": work, "fingerprint": stage,
+        "artifact": None, "n_in": 0, "n_kept": 0, "n_dropped": 0, "n_rejected": 0,
+        "run_id": "test", "seconds": 0.0,
+    }  # fmt: skip
+    lake.commit(files, [row], stage)
+    return work
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    path = tmp_path_factory.mktemp("clean") / "lake"
+    Lake.create(path).close()
+    with Lake.open(path) as lake:
+        fill(lake, SIZES, CHANNELS)
+        yield lake
+
+
+def verdicts(lake: Lake, rows: int = 2048, backwards: bool = False) -> list[dict[str, Any]]:
+    """Verdicts of all tags; features come in batches of `rows`, perhaps the last first."""
+
+    def batches(sql: str, parameters: dict[str, object]) -> Iterator[pa.RecordBatch]:
+        found = list(lake.batches(sql, parameters, rows))
+        for batch in reversed(found) if backwards else found:
+            order = np.arange(batch.num_rows)[:: -1 if backwards else 1]
+            yield batch.take(pa.array(order))
+
+    stage = Clean(Config(), 1)
+    context = Context(lake.path, Config(), 1, lake.query, batches)
+    units = [str(tag) for tag in SIZES]
+    inputs = {name: lake.query(sql, {"units": units}) for name, sql in Clean.inputs.items()}
+    stage.setup(context)
+    result = stage.run(Batch(tuple(units), inputs), context)
+    assert {unit: counts.n_in for unit, counts in result.counts.items()} == {
+        str(tag): count for tag, count in SIZES.items()
+    }
+    assert all(counts.balance == 0 for counts in result.counts.values())
+    found: list[dict[str, Any]] = result.rows["verdicts"].to_pylist()
+    # NaN, where a tag is left alone, is not equal to itself.
+    return [{k: None if v != v else v for k, v in row.items()} for row in found]
+
+
+def test_every_region_is_judged_and_the_far_and_doubtful_go(lake: Lake) -> None:
+    found = verdicts(lake)
+    assert len(found) == 2 * sum(SIZES.values())
+    dropped = {(v["tag_id"], int(v["image_id"][-7:])) for v in found if v["verdict"] == "drop"}
+    assert dropped == {(tag, n) for tag in (1, 2) for n in range(SIZES[tag]) if n % 10 == 9}
+    assert {v["unit"] for v in found} == {"1", "2", "3"}
+    assert all(v["region_id"].endswith(f"-{v['tag_id']}-{int(v['image_id'][-7:])}") for v in found)
+
+
+def test_streamed_features_give_the_same_verdicts_whatever_the_batches(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = verdicts(lake)
+    assert held == verdicts(lake, rows=7, backwards=True)
+    monkeypatch.setattr(clean, "HELD", 40)
+    streamed = verdicts(lake)
+    assert streamed == verdicts(lake, rows=7)
+    assert streamed == verdicts(lake, rows=50, backwards=True)
+    # All regions of tag 1 are in the sample, so held or streamed is the same to the last digit.
+    assert streamed == held
+
+
+def test_a_streamed_sample_is_of_the_regions_and_no_larger_than_asked(lake: Lake) -> None:
+    ids = lake.query("SELECT region_id FROM regions WHERE tag_id = 1").column(0).to_pylist()
+    regions = clean.Streamed(1, ids, lake.batches)
+    assert len(regions) == 300
+    some = regions.sample(40)
+    assert 20 <= len(some) <= 40
+    assert np.array_equal(some, clean.Streamed(1, ids[::-1], lake.batches).sample(40))
+    places = np.concatenate([rows for rows, _ in regions.blocks()])
+    assert sorted(places) == list(range(300))
+    assert np.allclose(np.linalg.norm(some, axis=1), 1, atol=1e-5)
+
+
+def test_blocks_of_an_array_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(0).normal(size=(5000, 16)).astype(np.float32)
+    whole = distances(points, 0)
+    monkeypatch.setattr("pipeline.regions.BLOCK", 37)
+    assert np.array_equal(distances(points, 0), whole)
+    assert len(Held(points).sample(100)) == 100
+
+
+def test_groups_are_bounded_by_size_and_a_large_unit_is_alone() -> None:
+    units = [Unit(str(n), "", size) for n, size in enumerate([5, 4, 1, 30, 2, 9])]
+    groups = [[unit.size for unit in group] for group in groups_of(units, 10)]
+    assert groups == [[5, 4, 1], [30], [2], [9]]
+    assert list(groups_of([], 10)) == []
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_a_tag(tmp_path: Path) -> None:
+    """Features of 800 MB; the sample, a few batches and DuckDB's buffers are in memory."""
+    Lake.create(tmp_path / "lake").close()
+    sizes = {1: 160_000, 2: 3000}
+    with Lake.open(tmp_path / "lake") as lake:
+        fill(lake, sizes, 2560, shard=2500)
+    peaks = {}
+    with Lake.open(tmp_path / "lake", read_only=True) as lake:
+        for tag in (2, 1):
+            sql = "SELECT region_id FROM regions WHERE tag_id = $tag"
+            ids = lake.query(sql, {"tag": tag}).column(0).to_pylist()
+            Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+            distances(clean.Streamed(tag, ids, lake.batches), 0)
+            peaks[tag] = peak_megabytes()
+    assert peaks[1] - peaks[2] < 450, peaks
