@@ -33,6 +33,8 @@ def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": threads} if threads else {})
     # DuckDB would keep all that it reads of Parquet files; the system caches files already.
     connection.execute("SET enable_external_file_cache = false")
+    # Its progress bar would stand in our output once a query takes two seconds.
+    connection.execute("SET enable_progress_bar = false")
     for extension in ("sqlite_scanner", "ducklake"):
         import_extension(extension, con=connection)
         connection.execute(f"LOAD {extension}")
