@@ -113,8 +113,8 @@ def test_the_embedded_detector(path: Path) -> None:
         sizes = {
             row["name"]: (row["width"], row["height"], row["tags"])
             for row in lake.query(
-                "SELECT i.name, width, height, count(c.tag_id) AS tags FROM current_images i "
-                "LEFT JOIN candidate_tags c USING (image_id) GROUP BY ALL"
+                "SELECT i.name, width, height, count(c.tag_id) FILTER (c.in_caption) AS tags "
+                "FROM current_images i LEFT JOIN candidate_tags c USING (image_id) GROUP BY ALL"
             ).to_pylist()
         }
     assert sizes["large.jpg"][:2] == LARGE
@@ -157,10 +157,16 @@ def test_detectors_that_read_pictures(detector: str, path: Path, tmp_path: Path)
         )
         assert left.num_rows == unlearned.num_rows
         assert set(left.column("verdict").to_pylist()) == {"keep"}
+    if detector == "groundingdino":  # pictures of 800 pixels cost it minutes
+        return
     Runner(path, config(*asked, "ground.threshold=0.999")).run(first="ground", until="publish")
     with Lake.open(path, read_only=True) as lake:
         assert_nothing_is_lost(lake)
-        assert lake.scalar("SELECT count(*) FROM current_regions") == 0
-        assert lake.scalar("SELECT count(*) FROM tags") == lake.scalar(
-            "SELECT count(*) FROM candidate_tags"
-        )
+        # Random weights are sure of nearly all; what they are not sure of is kept without a region.
+        assert lake.scalar("SELECT min(score) FROM current_regions") >= 0.999
+        found = lake.query("SELECT DISTINCT image_id, tag_id FROM current_regions").num_rows
+        without = lake.query(
+            "SELECT verdict FROM current_verdicts WHERE rule = 'ungrounded'"
+        ).to_pylist()
+        assert len(without) == lake.scalar("SELECT count(*) FROM candidate_tags") - found
+        assert {row["verdict"] for row in without} <= {"keep"}
