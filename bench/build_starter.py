@@ -24,6 +24,7 @@ from parsing.graph import Kind
 from parsing.label_files import to_csv
 from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
 from parsing.merging import PART, Key, Part, evidence, groups, spelling
+from parsing.picturable import picturable
 from parsing.seeds import class_forms, lemma_of
 
 STARTER = lexicon.DATA / "starter"
@@ -234,7 +235,7 @@ class Starter:
             kind = KINDS[word]
             key = (surface, PART[kind])
             known = key in self.candidates
-            if known or (int(number) >= LEAST_MENTIONS and not wordnet.picturable(surface, kind)):
+            if known or (int(number) >= LEAST_MENTIONS and not picturable(surface, kind)):
                 self._add(key, kind, "captions", int(number))
 
     def _wordnet(self) -> None:
@@ -251,7 +252,7 @@ class Starter:
             others = sum(wordnet.count(surface, pos) for pos in "var")
             if not wordnet.shares(surface, "n") or wordnet.shares(surface, "n")[0] < 0.5:
                 continue
-            if wordnet.count(surface, "n") < others or wordnet.picturable(surface, "object"):
+            if wordnet.count(surface, "n") < others or picturable(surface, "object"):
                 continue
             if surface in lexicon.noise("n") or surface in lexicon.quantities():
                 continue

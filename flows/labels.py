@@ -14,6 +14,7 @@ from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, W
 
 if TYPE_CHECKING:
     from parsing.labels import LabelSystem
+    from pipeline.config import Config
 
 app = typer.Typer(no_args_is_help=True, help="The label system: which words are which tag.")
 
@@ -37,6 +38,12 @@ def build(
     translations_of: Annotated[
         Path | None, typer.Option(help="the list it is aligned with by line")
     ] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="count a file instead of the lake: one caption a line, or -")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="with --captions: the .csv to write, to be imported later")
+    ] = None,
     workers: Workers = 1,
     config: ConfigFile = None,
     set: Settings = None,
@@ -58,7 +65,24 @@ def build(
         if to is not None
     ]
     wanted, lasting = load_config(config, [*(set or []), *said]), load_config(config, set or [])
+    if captions is not None or out is not None:
+        _build_from_file(captions, out, wanted)
+        return
     _say(build_system(lake, wanted, lasting, workers, Bars()))
+
+
+def _build_from_file(captions: str | None, out: Path | None, config: Config) -> None:
+    from flows.lines import caption_lines
+    from flows.progress import Bars
+    from parsing.label_files import to_csv
+    from pipeline.errors import PlanError
+    from pipeline.label_captions import build_from_captions
+
+    if captions is None or out is None or out.suffix != ".csv":
+        raise PlanError("--captions FILE and --out SYSTEM.csv go together: a file in, a file out")
+    built = build_from_captions(caption_lines(captions), config, Bars())
+    out.write_text(to_csv(built), encoding="utf-8")
+    _say(built)
 
 
 @app.command()
@@ -122,29 +146,46 @@ def add(
 
 
 @app.command()
+def drop(
+    surface: Annotated[str, typer.Argument(help="a surface form, or a tag to retire")],
+    lake: LakeDir = DEFAULT_LAKE,
+    kind: KindName = None,
+    config: ConfigFile = None,
+    set: Settings = None,
+) -> None:
+    """Let a surface form mean no tag, or retire a whole tag; no build takes it up anew."""
+    from parsing import label_edits
+
+    _change(lake, config, set, lambda s: label_edits.drop(s, surface, _kind(kind)))
+
+
+@app.command()
 def review(
-    file: Annotated[Path, typer.Argument(help="the CSV to write, or with --apply to read")],
+    file: Annotated[Path, typer.Argument(help="a .csv or .json to write or, with --apply, read")],
     lake: LakeDir = DEFAULT_LAKE,
     apply: Annotated[bool, typer.Option("--apply", help="take the answers in")] = False,
     every: Annotated[bool, typer.Option("--all", help="list applied merges as well")] = False,
     config: ConfigFile = None,
     set: Settings = None,
 ) -> None:
-    """Uncertain merges as a CSV: change `state` to confirmed or rejected, then --apply."""
-    from parsing import label_edits
+    """Uncertain merges and picks as a file: set `state` to confirmed or rejected, then --apply."""
+    from parsing.review import apply_review, questions, read_rows, to_text
+    from pipeline.config import load_config
+    from pipeline.errors import PlanError
     from pipeline.labels import system_named
 
-    if not apply:
-        file.write_text(label_edits.review_csv(system_named(lake, None), every), encoding="utf-8")
-        print(f"wrote {file}; change `state`, then: tagwright labels review {file} --apply")
+    if file.suffix not in (".csv", ".json"):
+        raise PlanError(f"{file}: name a .csv or a .json")
+    if apply:
+        answers = read_rows(file)
+        _change(lake, config, set, lambda s: apply_review(s, answers))
         return
-    from pipeline.errors import PlanError
-
-    try:
-        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"{file}: cannot be read: {error}") from error
-    _change(lake, config, set, lambda s: label_edits.apply_review(s, rows))
+    least = load_config(config, set or []).label.min_mentions
+    rows = questions(system_named(lake, None), every, least)
+    file.write_text(to_text(rows, file.suffix), encoding="utf-8")
+    picks = sum(not row["into"] for row in rows)
+    print(f"wrote {len(rows) - picks} merges and {picks} picks to {file}; change `state`, then:")
+    print(f"tagwright labels review {file} --apply")
 
 
 @app.command()

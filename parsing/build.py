@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from parsing import wordnet
 from parsing.config import LabelConfig
 from parsing.graph import Kind
-from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount
+from parsing.labels import DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface, SurfaceCount
 from parsing.merging import (
     NO_DOUBTS,
     NO_WORDS,
@@ -21,6 +20,7 @@ from parsing.merging import (
     head_of,
     weak_pairs,
 )
+from parsing.picturable import picturable
 from parsing.seeds import Seed
 
 
@@ -70,10 +70,13 @@ class Builder:
         for key in ranked[self.config.top :]:
             self.reasons.setdefault(key, f"beyond the {self.config.top} most frequent surfaces")
         for surface, kind in sorted(self.mentions):
-            if (reason := wordnet.picturable(surface, kind)) is not None:
+            if (reason := picturable(surface, kind)) is not None:
                 self.reasons.setdefault((surface, PART[kind]), reason)
         for key in self.reasons.keys() & self.seeds.keys():
             del self.reasons[key]
+        for s in self.previous.surfaces:
+            if s.reason == DROPPED_BY_HAND:
+                self.reasons[s.surface, PART[s.kind]] = DROPPED_BY_HAND
 
     def _number(self, joined: list[list[Key]]) -> None:
         """Known tags take their new surfaces in; new groups get the next IDs by frequency."""
@@ -143,7 +146,8 @@ class Builder:
         for key in sorted(self.seeds.keys() & tags.keys()):
             for form in self.seeds[key].forms:
                 other: Key = (form, key[1])
-                if other not in self.tags and other not in self.seeds:
+                by_hand = self.reasons.get(other) == DROPPED_BY_HAND
+                if other not in self.tags and other not in self.seeds and not by_hand:
                     self.reasons.pop(other, None)
                     self.tags[other] = tags[key]
                     why = f"class name of {', '.join(self.seeds[key].sources)}"

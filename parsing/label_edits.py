@@ -5,19 +5,14 @@ A tag's ID is never given to another: new tags get `first_free`, merged ones ret
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast, get_args
 
 from parsing import wordnet
 from parsing.errors import ParsingError
 from parsing.graph import Kind
-from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
+from parsing.labels import DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface
 from parsing.merging import PART
-
-REVIEW_COLUMNS = ("surface", "into", "kind", "evidence", "score", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,9 @@ def find(system: LabelSystem, surface: str, kind: Kind | None = None) -> Surface
     found = [s for s in system.surfaces if s.surface == name and s.tag_id is not None]
     found = [s for s in found if kind in (None, s.kind)]
     if not found:
+        dropped = next((s for s in system.surfaces if s.surface == name and s.reason), None)
+        if dropped is not None:
+            raise ParsingError(f"{name!r} is known, but has no tag: {dropped.reason}.")
         near = system.near(name)
         raise ParsingError(f"No tag has the surface form {name!r}.{near}")
     if len({s.tag_id for s in found}) > 1:
@@ -142,6 +140,35 @@ def add(
     return _rebuilt(system, [*system.labels, label], [*kept, *fresh], [*system.merges, *merges])
 
 
+def drop(system: LabelSystem, surface: str, kind: Kind | None = None) -> LabelSystem:
+    """The surface form means no tag from now on; said of a tag's name, the tag retires.
+
+    No build takes up what was dropped by hand; `add` does.
+
+    Raises:
+        ParsingError: an unknown surface form, or the last tag.
+    """
+    found = find(system, surface, kind)
+    (label,) = [x for x in system.labels if x.tag_id == found.tag_id]
+    whole = found.surface == label.name
+    if whole and len(system.labels) == 1:
+        raise ParsingError(f"{surface!r} is the last tag: a label system needs at least one.")
+
+    def goes(s: Surface) -> bool:
+        return s.tag_id == label.tag_id and (whole or s.surface == found.surface)
+
+    surfaces = [
+        replace(s, tag_id=None, state="dropped", reason=DROPPED_BY_HAND) if goes(s) else s
+        for s in system.surfaces
+    ]
+    merges = [
+        m for m in system.merges
+        if m.tag_id != label.tag_id or not (whole or found.surface in (m.surface, m.into))
+    ]  # fmt: skip
+    labels = [x for x in system.labels if not whole or x.tag_id != label.tag_id]
+    return _rebuilt(system, labels, surfaces, merges)
+
+
 def diff(old: LabelSystem, new: LabelSystem) -> list[Change]:
     """What became of every surface form and tag, in alphabetical order."""
     before, after = _by_form(old), _by_form(new)
@@ -171,56 +198,6 @@ def _by_form(system: LabelSystem) -> dict[tuple[str, Kind], str]:
         for s in system.surfaces
         if s.tag_id is not None
     }
-
-
-def review_csv(system: LabelSystem, every: bool = False) -> str:
-    """The uncertain merges for a person: change `state` to confirmed or rejected.
-
-    With `every`, those that were applied are listed as well, so that they can be rejected.
-    """
-    kinds = {label.tag_id: label.kind for label in system.labels}
-    rows = [m for m in system.merges if every or m.state == "needs-review"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(REVIEW_COLUMNS)
-    for m in sorted(rows, key=lambda m: (-m.score, m.surface, m.into)):
-        kind = kinds.get(m.tag_id, "object")
-        writer.writerow([m.surface, m.into, kind, m.evidence, f"{m.score:.4f}", m.state])
-    return out.getvalue()
-
-
-def apply_review(system: LabelSystem, rows: Iterable[Mapping[str, str]]) -> LabelSystem:
-    """A person's answers: confirmed merges are made, rejected ones undone or not asked again.
-
-    Raises:
-        ParsingError: an unknown column, state or merge, with its line; then nothing changes.
-    """
-    pending = {(m.surface, m.into): m for m in system.merges}
-    for line, row in enumerate(rows, start=2):
-        if not {"surface", "into", "kind", "state"} <= row.keys():
-            raise ParsingError(f"Line {line}: needs the columns surface, into, kind and state.")
-        state, key = row["state"].strip(), (row["surface"].strip(), row["into"].strip())
-        if state not in get_args(MergeState):
-            choices = ", ".join(get_args(MergeState))
-            raise ParsingError(f"Line {line}: unknown state {state!r}; choose from: {choices}.")
-        found = pending.get(key)
-        if found is None:
-            raise ParsingError(f"Line {line}: no merge of {key[0]!r} into {key[1]!r} is known.")
-        if found.state == state:
-            continue
-        kind = cast(Kind, row["kind"].strip())
-        if state == "confirmed" and found.state != "auto":
-            surface, into = find(system, key[0], kind), find(system, key[1], kind)
-            if surface.tag_id != into.tag_id:
-                system = merge(system, key[1], key[0], kind)
-        if state == "rejected" and found.state in ("auto", "confirmed"):
-            system = split(system, key[0], kind)
-        merges = [
-            replace(m, state=cast(MergeState, state)) if (m.surface, m.into) == key else m
-            for m in system.merges
-        ]
-        system = replace(system, merges=tuple(merges))
-    return system
 
 
 def _rebuilt(

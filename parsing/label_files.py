@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,19 +15,20 @@ from typing import cast, get_args
 from parsing import lexicon, wordnet
 from parsing.errors import ParsingError
 from parsing.graph import Kind
-from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
+from parsing.labels import APPLIED, Label, LabelSystem, Merge, MergeState, Surface
 from parsing.merging import PART
 
 COLUMNS = ("tag_id", "tag", "kind", "surface", "state", "evidence", "score")
 THRESHOLD = "threshold"
 """A further column, only of systems with published thresholds; in the row of the tag's name."""
+MAX_ID = 2**31 - 1
 _SENSES: tuple[tuple[Kind, str], ...] = (("object", "n"), ("action", "v"), ("attribute", "a"))
 
 
 def to_csv(system: LabelSystem) -> str:
     """One row per surface form; `state` is `tag` for the tag's own name, else the merge's."""
     labels = {label.tag_id: label for label in system.labels}
-    merges = {(m.tag_id, m.surface): m for m in system.merges if m.state in ("auto", "confirmed")}
+    merges = {(m.tag_id, m.surface): m for m in system.merges if m.state in APPLIED}
     rows = []
     for s in system.surfaces:
         if s.tag_id is None:
@@ -51,8 +53,8 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
     """The system that `to_csv` wrote.
 
     Raises:
-        ParsingError: a missing column, a bad ID or kind, two names of one ID, a form of two tags, a
-            name merged into another tag (a cycle is one such).
+        ParsingError: no tag, a missing column, a bad ID, name, kind, state or score, two names of
+            one ID, a form of two tags, a name merged into another tag (a cycle is one such).
     """
     reader = csv.DictReader(io.StringIO(text))
     missing = {"tag_id", "tag", "kind", "surface"} - set(reader.fieldnames or ())
@@ -62,29 +64,25 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
     surfaces: dict[tuple[str, Kind], Surface] = {}
     merges, cuts = [], dict[int, float]()
     for line, row in enumerate(reader, start=2):
-        tag_id, kind = _number(row["tag_id"], where, line), _kind(row["kind"], where, line)
-        name, surface = row["tag"].strip(), row["surface"].strip()
+        at = f"{where}, line {line}"
+        tag_id, name = _number(row["tag_id"], at), _name(row["tag"], "tag", at)
+        surface, kind = _name(row["surface"], "surface", at), _kind(row["kind"], at)
         label = labels.setdefault(tag_id, Label(tag_id, name, kind, 0))
         if label.name != name:
-            raise ParsingError(
-                f"{where}, line {line}: ID {tag_id} is both {label.name!r} and {name!r}."
-            )
+            raise ParsingError(f"{at}: ID {tag_id} is both {label.name!r} and {name!r}.")
         made = Surface(surface, kind, tag_id, "kept", None, 0)
         if (other := surfaces.setdefault((surface, kind), made)) is not made:
             raise ParsingError(
-                f"{where}, line {line}: {surface!r} ({kind}) is a form of tags {other.tag_id} "
-                f"and {tag_id}."
+                f"{at}: {surface!r} ({kind}) is a form of tags {other.tag_id} and {tag_id}."
             )
         if text := (row.get(THRESHOLD) or "").strip():
-            cuts[tag_id] = _threshold(text, f"{where}, line {line}")
-        state = (row.get("state") or "auto").strip()
+            cuts[tag_id] = _threshold(text, at)
         if surface != name:
-            score = float(row.get("score") or 1)
-            merges.append(
-                Merge(
-                    tag_id, surface, name, row.get("evidence") or "imported", score, _state(state)
-                )
-            )
+            evidence, score = row.get("evidence") or "imported", _score(row.get("score"), at)
+            state = _state(row.get("state"), at)
+            merges.append(Merge(tag_id, surface, name, evidence, score, state))
+    if not labels:
+        raise ParsingError(f"{where}: has no tag; a label system needs at least one.")
     for label in labels.values():
         own = surfaces.get((label.name, label.kind))
         if own is None:
@@ -128,6 +126,8 @@ class PublishedList:
             ParsingError: an unreadable file, an empty tag, another number of lines, no number.
         """
         names = _lines(path)
+        if not names:
+            raise ParsingError(f"{path}: has no tag; name a file with one tag a line.")
         for line, name in enumerate(names, start=1):
             if not name:
                 raise ParsingError(f"{path}, line {line}: empty; the line is the tag's ID.")
@@ -248,22 +248,43 @@ def _threshold(text: str, where: str) -> float:
     return cut
 
 
-def _number(text: str, where: str, line: int) -> int:
+def _number(text: str, at: str) -> int:
     try:
         number = int(text)
-    except ValueError:
+    except (TypeError, ValueError):
         number = -1
-    if number < 0:
-        raise ParsingError(f"{where}, line {line}: {text!r} is no tag ID.")
+    if not 0 <= number <= MAX_ID:
+        raise ParsingError(f"{at}: {text!r} is no tag ID: a whole number from 0 to {MAX_ID}.")
     return number
 
 
-def _kind(text: str, where: str, line: int) -> Kind:
+def _name(text: str | None, column: str, at: str) -> str:
+    name = (text or "").strip()
+    if not name or "\n" in name:
+        raise ParsingError(f"{at}: {name!r} is no {column}: a name in one line.")
+    return name
+
+
+def _kind(text: str | None, at: str) -> Kind:
     if text not in get_args(Kind):
         choices = ", ".join(get_args(Kind))
-        raise ParsingError(f"{where}, line {line}: unknown kind {text!r}; choose from: {choices}.")
+        raise ParsingError(f"{at}: unknown kind {text!r}; choose from: {choices}.")
     return cast(Kind, text)
 
 
-def _state(text: str) -> MergeState:
-    return cast(MergeState, text) if text in get_args(MergeState) else "auto"
+def _score(text: str | None, at: str) -> float:
+    try:
+        score = float(text or 1)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise ParsingError(f"{at}: {text!r} is no score: a number.")
+    return score
+
+
+def _state(text: str | None, at: str) -> MergeState:
+    """Of a merge that the file applies: a form in it is one of the tag."""
+    state = (text or "").strip() or "auto"
+    if state not in APPLIED:
+        raise ParsingError(f"{at}: unknown state {state!r}; choose from: {', '.join(APPLIED)}.")
+    return state

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from parsing.seeds import Seed
 
 __all__ = [
+    "APPLIED",
+    "DROPPED_BY_HAND",
+    "KEPT_BY_HAND",
     "Label",
     "LabelConfig",
     "LabelSystem",
@@ -34,7 +37,11 @@ __all__ = [
 
 
 MergeState = Literal["auto", "needs-review", "confirmed", "rejected"]
-"""Only `auto` and `confirmed` merges are applied."""
+APPLIED: tuple[MergeState, ...] = ("auto", "confirmed")
+"""States of merges that are made; the others wait or are refused."""
+
+KEPT_BY_HAND, DROPPED_BY_HAND = "kept by hand", "dropped by hand"
+"""Reasons of surfaces that a person decided on: no build and no review asks again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from parsing import lexicon, wordnet
 from parsing.mend_others import LINKING
 from parsing.nouns import Nouns, Phrase, noun_lemma, of_what
+from parsing.picturable import is_time
 from parsing.words import Word
 
 _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
@@ -219,4 +220,4 @@ def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
 
 def _placed(noun: Word, nouns: Nouns) -> list[Phrase]:
     """Where, not when: "at night" is no place."""
-    return [p for p in nouns.all_meant(noun) if not wordnet.is_time(p.name)]
+    return [p for p in nouns.all_meant(noun) if not is_time(p.name)]

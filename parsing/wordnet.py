@@ -17,19 +17,12 @@ from parsing.graph import Kind, NounKind
 from parsing.lexicon import DATA, lemma_exceptions, lines
 from parsing.senses import Sense, Senses
 
-_POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
+POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
 _DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
 _LIVING = {"person.n.01", "animal.n.01"}
 _TRAVEL = {"jump.v.01", "travel.v.01"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
-_ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
-_OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _DOMINANT = 0.6  # the share that makes a sense the dominant one: "kid" is a child, not a goat
-_NOT_PICTURABLE = {
-    "noun.attribute", "noun.cognition", "noun.communication", "noun.feeling", "noun.motive",
-    "noun.possession", "noun.process", "noun.quantity", "noun.relation", "noun.state", "noun.time",
-    "verb.cognition", "verb.emotion",
-}  # fmt: skip
 
 remembered = lru_cache(maxsize=2**17)
 """Answers about words: bounded, because the words of the web have no end."""
@@ -295,40 +288,9 @@ def noun_kind(surface: str) -> NounKind:
     return "scene" if sum(places) > 0.5 * sum(share for _, share in weighed) else "object"
 
 
-@remembered
-def is_time(name: str) -> bool:
-    """Whether it says when rather than where: "night", "spring"; not "stage" or "festival"."""
-    known = name if has(name, "n") else name.split(" ")[-1]
-    weighed = zip(senses(known, "n"), shares(known, "n"), strict=True)
-    return sum(part for s, part in weighed if s.lexname == "noun.time" and not _shows(s)) > _OFTEN
-
-
-@remembered
-def picturable(surface: str, kind: Kind) -> str | None:
-    """None if a picture can show it, else the reason why not."""
-    pos = _POS[kind]
-    known = surface if has(surface, pos) else surface.split(" ")[-1 if pos == "n" else 0]
-    found = senses(known, pos)
-    if not found or pos == "a":
-        return None
-    if pos == "n" and is_name(known):
-        return f"a name: {found[0].definition}"
-    weighed = list(zip(found, shares(known, pos), strict=True))
-    if sum(share for synset, share in weighed if _shows(synset)) >= _ENOUGH:
-        return None
-    blocked = sorted({s.lexname for s, share in weighed if share >= _ENOUGH and not _shows(s)})
-    return f"not picturable: {', '.join(blocked) or found[0].lexname}"
-
-
-def _shows(synset: Sense) -> bool:
-    if synset.lexname not in _NOT_PICTURABLE:
-        return True
-    return bool(above(synset) & frozenset(lines("picturable")))
-
-
 def synonym_evidence(a: str, b: str, kind: Kind) -> Evidence | None:
     """What WordNet says about two surfaces of one kind; None where it says nothing."""
-    pos = _POS[kind]
+    pos = POS[kind]
     of_a, of_b = senses(a, pos), senses(b, pos)
     shared = [s for s in of_a if s in of_b]
     if not shared:

@@ -86,14 +86,20 @@ class BuildLabels(Stage):
 
     def built(self, tables: Mapping[str, pa.Table], query: Callable[..., pa.Table]) -> LabelSystem:
         """The system in use, extended by the corpus and by what the settings name."""
+        return self.extended(system_of(tables), tables["counts"], query)
+
+    def extended(
+        self, previous: LabelSystem | None, counted: pa.Table, query: Callable[..., pa.Table]
+    ) -> LabelSystem:
+        """A system extended by mentions as `inputs["counts"]` counts them."""
         counts = [
             SurfaceCount(row["surface"], row["kind"], row["mentions"], row["images"])
-            for row in tables["counts"].to_pylist()
+            for row in counted.to_pylist()
         ]
         seeds, words = self.given()
         keys = {(c.surface, PART[c.kind]) for c in counts} | {seed.key for seed in seeds}
         return build_labels(
-            counts, self.config.label, system_of(tables), doubts(keys, query, words),
+            counts, self.config.label, previous, doubts(keys, query, words),
             words=words, seeds=seeds,
         )  # fmt: skip
 

@@ -96,6 +96,19 @@ def test_a_build_with_seeds_and_translations(demo_copy: Path, tmp_path: Path, cl
     assert newest["version"] == version and newest["in_use"]
 
 
+def test_a_build_from_a_file_of_captions(tmp_path: Path, cli: Cli) -> None:
+    said, out = tmp_path / "captions.txt", tmp_path / "system.csv"
+    said.write_text("a dog and a red car\nthe dog runs\na dog on a couch\n")
+    at_least = ["--set", "label.min_mentions=1"]
+    done = cli("labels", "build", "--captions", said, "--out", out, *at_least)
+    assert done.returncode == 0, done.stderr
+    names = json.loads(cli("labels", "show", "dog", "--system", out, "--json").stdout)
+    assert names["tag_id"] == 0 and names["forms"][0]["surface"] == "dog"
+    for wrong in (["--captions", said], ["--out", out], ["--captions", said, "--out", tmp_path]):
+        assert "go together" in cli("labels", "build", *wrong).stderr
+    assert "gone.txt" in cli("labels", "build", "--captions", "gone.txt", "--out", out).stderr
+
+
 def test_a_build_keeps_what_was_edited(demo_copy: Path, cli: Cli) -> None:
     lake = ["--lake", demo_copy / "lake"]
     assert cli("labels", "add", "axolotl", "--kind", "object", *lake).returncode == 0

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsing.errors import ParsingError
-from parsing.label_edits import add, apply_review, diff, find, merge, review_csv, split
+from parsing.label_edits import add, diff, drop, find, merge, split
 from parsing.label_files import PublishedList, from_csv, mapping, to_csv, to_published
 from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
 
@@ -84,11 +82,7 @@ def test_homonyms_ask_for_the_kind(system: LabelSystem) -> None:
         (lambda s: split(s, "unicorn"), "unicorn"),
         (lambda s: add(s, "dog", "object"), "belongs to tag"),
         (lambda s: add(s, " ", "object"), "needs a name"),
-        (lambda s: apply_review(s, [{"surface": "a", "into": "b"}]), "columns"),
-        (lambda s: apply_review(s, [{"surface": "a", "into": "b", "kind": "object",
-                                     "state": "rejected"}]), "'a'"),
-        (lambda s: apply_review(s, [{"surface": "a", "into": "b", "kind": "object",
-                                     "state": "maybe"}]), "maybe"),
+        (lambda s: drop(s, "unicorn"), "unicorn"),
     ],
 )  # fmt: skip
 def test_wrong_input_says_what_and_changes_nothing(system: LabelSystem, edit, says: str) -> None:  # type: ignore[no-untyped-def]
@@ -98,18 +92,25 @@ def test_wrong_input_says_what_and_changes_nothing(system: LabelSystem, edit, sa
     assert system.digest == before
 
 
-def test_a_review_is_edited_and_taken_in(system: LabelSystem) -> None:
-    (row,) = csv.DictReader(review_csv(system).splitlines())
-    assert (row["surface"], row["into"], row["state"]) == ("motorcycle", "bike", "needs-review")
-    confirmed = apply_review(system, [row | {"state": "confirmed"}])
-    assert _id(confirmed, "motorcycle") == _id(confirmed, "bike")
-    rejected = apply_review(system, [row | {"state": "rejected"}])
-    assert not list(csv.DictReader(review_csv(rejected).splitlines()))
-    everything = list(csv.DictReader(review_csv(system, every=True).splitlines()))
-    undone = apply_review(
-        system, [r | {"state": "rejected"} for r in everything if r["surface"] == "sofa"]
-    )
-    assert _id(undone, "sofa") != _id(undone, "couch")
+def test_what_was_dropped_stays_out_until_it_is_added(system: LabelSystem) -> None:
+    old = _id(system, "dog")
+    dropped = drop(system, "dog")
+    assert old not in {x.tag_id for x in dropped.labels} and dropped.first_free > old
+    again = build_labels(COUNTS, LabelConfig(), dropped)
+    assert {(c.what, c.surface) for c in diff(system, again)} == {("dropped", "dog")}
+    with pytest.raises(ParsingError, match="no tag: dropped by hand"):
+        find(again, "dog")
+    added = add(again, "dog", "object")
+    assert _id(added, "dog") >= dropped.first_free
+    assert _id(build_labels(COUNTS, LabelConfig(), added), "dog") == _id(added, "dog")
+
+
+def test_a_form_is_dropped_alone(system: LabelSystem) -> None:
+    without = build_labels(COUNTS, LabelConfig(), drop(system, "automobile"))
+    assert {(c.what, c.surface) for c in diff(system, without)} == {("dropped", "automobile")}
+    only = LabelSystem.from_list(["dog"])
+    with pytest.raises(ParsingError, match="last tag"):
+        drop(only, "dog")
 
 
 @settings(deadline=None, max_examples=50)
@@ -155,6 +156,13 @@ def test_csv_round_trip(system: LabelSystem) -> None:
             "tag_id,tag,kind,surface\n0,sofa,object,couch\n1,couch,object,sofa\n",
             "'sofa', the name of tag 0, is merged into tag 1",
         ),
+        ("tag_id,tag,kind,surface\n", "no tag"),
+        ("tag_id,tag,kind,surface\n1,,object,\n", "line 2: '' is no tag"),
+        ("tag_id,tag,kind,surface\n1,dog,object,dog\n1,dog\n", "line 3: '' is no surface"),
+        ('tag_id,tag,kind,surface\n1,dog,object,"dog\ncat"\n', "in one line"),
+        (f"tag_id,tag,kind,surface\n{2**31},dog,object,dog\n", "no tag ID"),
+        ("tag_id,tag,kind,surface,score\n1,dog,object,hound,good\n", "'good' is no score"),
+        ("tag_id,tag,kind,surface,state\n1,dog,object,hound,maybe\n", "unknown state 'maybe'"),
     ],
 )
 def test_bad_files_say_where(text: str, says: str) -> None:
@@ -179,6 +187,9 @@ def test_published_lists_keep_their_ids(tmp_path, system: LabelSystem) -> None: 
     cuts.write_text("0.65\n")
     with pytest.raises(ParsingError, match="1 lines, but"):
         PublishedList.read(tags, cuts)
+    tags.write_text("")
+    with pytest.raises(ParsingError, match="no tag"):
+        PublishedList.read(tags)
     tags.write_text("dog\n\ncat\n")
     with pytest.raises(ParsingError, match="line 2"):
         PublishedList.read(tags)

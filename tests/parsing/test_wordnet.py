@@ -12,6 +12,7 @@ import pytest
 from parsing import wordnet
 from parsing.data.build_wordnet import lexnames
 from parsing.graph import Kind
+from parsing.picturable import picturable
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_objects(surface: str) -> None:
                           ("reason", "object"), ("believe", "action"), ("new york", "object")]
 )  # fmt: skip
 def test_not_picturable(surface: str, kind: Kind) -> None:
-    assert wordnet.picturable(surface, kind)
+    assert picturable(surface, kind)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_not_picturable(surface: str, kind: Kind) -> None:
                           ("yard", "scene"), ("book", "object"), ("xqzzy", "object")]
 )  # fmt: skip
 def test_picturable(surface: str, kind: Kind) -> None:
-    assert wordnet.picturable(surface, kind) is None
+    assert picturable(surface, kind) is None
 
 
 def test_evidence_is_strong_only_for_dominant_senses() -> None:

@@ -13,6 +13,7 @@ from parsing.merging import Key
 from pipeline.demo import demo_config
 from pipeline.errors import PlanError
 from pipeline.label import doubts
+from pipeline.label_captions import build_from_captions
 from pipeline.labels import (
     adopt,
     corpus_counts,
@@ -23,6 +24,7 @@ from pipeline.labels import (
     versions,
     with_counts,
 )
+from pipeline.reporting import Quiet
 from pipeline.runner import Runner
 from storage.lake import Lake
 from storage.schemas import TABLES
@@ -49,6 +51,20 @@ def test_what_captions_name_side_by_side_is_not_one_thing(tmp_path: Path) -> Non
         found = doubts(keys, lake.query)
     assert {tuple(sorted(name for name, _ in pair)) for pair in found} == {("couch", "sofa")}
     assert "name both" in next(iter(found.values()))
+
+
+def test_a_file_of_captions_gives_what_a_lake_with_them_gives(demo_copy: Path) -> None:
+    with Lake.open(demo_copy / "lake", read_only=True) as opened:
+        rows = opened.query(
+            "SELECT text FROM current_captions JOIN current_images USING (image_id) "
+            "WHERE source = 'original' AND split = 'train' ORDER BY caption_id"
+        ).to_pylist()
+        built = current_system(opened)
+    captions = [row["text"] for row in rows]
+    found = build_from_captions([captions[:5], captions[5:]], CONFIG, Quiet())
+    assert found.digest == built.digest
+    with pytest.raises(PlanError, match="none of 1 captions names"):
+        build_from_captions([["..."]], CONFIG, Quiet())
 
 
 def _images(lake: Path) -> dict[str, set[str]]:

@@ -1,0 +1,105 @@
+"""Reviews: what is asked, in which files, and what the answers change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parsing.errors import ParsingError
+from parsing.label_edits import diff, find
+from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
+from parsing.review import COLUMNS, apply_review, questions, read_rows, to_text
+
+COUNTS = [
+    SurfaceCount("dog", "object", 9, 9), SurfaceCount("bike", "object", 7, 7),
+    SurfaceCount("motorcycle", "object", 5, 5), SurfaceCount("couch", "object", 5, 5),
+    SurfaceCount("sofa", "object", 4, 4), SurfaceCount("book", "object", 6, 6),
+    SurfaceCount("beauty", "object", 3, 3), SurfaceCount("love", "object", 8, 8),
+]  # fmt: skip
+
+
+@pytest.fixture
+def system() -> LabelSystem:
+    return build_labels(COUNTS, LabelConfig())
+
+
+def _tag(system: LabelSystem, surface: str) -> int | None:
+    (found,) = [s for s in system.surfaces if s.surface == surface]
+    return found.tag_id
+
+
+def _asked(system: LabelSystem, **options: Any) -> list[tuple[str, str]]:
+    return [(row["surface"], row["into"]) for row in questions(system, **options)]
+
+
+def _answer(system: LabelSystem, surface: str, state: str, **options: Any) -> LabelSystem:
+    rows = [r | {"state": state} for r in questions(system, **options) if r["surface"] == surface]
+    assert rows, f"{surface} is not asked"
+    return apply_review(system, rows)
+
+
+def test_uncertain_merges_and_picks_are_asked(system: LabelSystem) -> None:
+    # WordNet counts "book" mostly as what is told in it, "beauty" mostly as a quality; a "dog" is
+    # seen, "love" is not, so nobody is asked.
+    assert _asked(system) == [("motorcycle", "bike"), ("book", ""), ("beauty", "")]
+    assert _asked(system, least_mentions=4) == [("motorcycle", "bike"), ("book", "")]
+    assert _tag(system, "book") is not None and _tag(system, "beauty") is None
+
+
+def test_answers_about_merges(system: LabelSystem) -> None:
+    confirmed = _answer(system, "motorcycle", "confirmed")
+    assert _tag(confirmed, "motorcycle") == _tag(confirmed, "bike")
+    rejected = _answer(system, "motorcycle", "rejected")
+    for answered in (confirmed, rejected):
+        assert ("motorcycle", "bike") not in _asked(answered)
+    undone = _answer(system, "sofa", "rejected", every=True)
+    assert _tag(undone, "sofa") != _tag(undone, "couch")
+
+
+def test_answers_about_picks_outlast_a_build(system: LabelSystem) -> None:
+    now = _answer(_answer(system, "book", "rejected"), "beauty", "confirmed")
+    again = build_labels(COUNTS, LabelConfig(), now)
+    assert not diff(now, again)
+    assert _tag(again, "book") is None and _tag(again, "beauty") == find(again, "beauty").tag_id
+    assert _asked(again) == [("motorcycle", "bike")]
+    assert _asked(_answer(system, "book", "confirmed")) == [("motorcycle", "bike"), ("beauty", "")]
+
+
+def test_rows_left_as_they_are_change_nothing(system: LabelSystem) -> None:
+    assert apply_review(system, questions(system)).digest == system.digest
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_files_hold_the_rows(system: LabelSystem, tmp_path: Path, suffix: str) -> None:
+    path, rows = tmp_path / f"review{suffix}", questions(system, every=True)
+    path.write_text(to_text(rows, suffix), encoding="utf-8")
+    assert [{c: str(r[c]) for c in COLUMNS} for r in read_rows(path)] == [
+        {c: str(r[c]) for c in COLUMNS} for r in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"surface": "a", "into": "b"}, "columns"),
+        ({"surface": "a", "into": "b", "kind": None, "state": None}, "columns"),
+        ({"surface": "a", "into": "b", "kind": "object", "state": "rejected"}, "'a' into 'b'"),
+        ({"surface": "a", "into": "b", "kind": "object", "state": "maybe"}, "maybe"),
+        ({"surface": "a", "into": "b", "kind": "thing", "state": "rejected"}, "thing"),
+        ({"surface": "a", "into": "", "kind": "object", "state": "rejected"}, "never say 'a'"),
+    ],
+)
+def test_wrong_rows_say_which(system: LabelSystem, row: dict[str, Any], says: str) -> None:
+    right = questions(system)[0] | {"state": "confirmed"}
+    with pytest.raises(ParsingError, match=f"Row 2.*{says}"):
+        apply_review(system, [right, row])
+
+
+def test_wrong_files_say_what(tmp_path: Path) -> None:
+    path = tmp_path / "review.json"
+    for text in ('{"a": 1}', "[1]", "{"):
+        path.write_text(text)
+        with pytest.raises(ParsingError, match=r"review\.json"):
+            read_rows(path)
