@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from bench.lakes import mean_maps
 from parsing.registry import make_parser
 from pipeline.columns import Floats
 from pipeline.config import Config, load_config
@@ -101,7 +102,9 @@ def _measure(lake: Lake, others: dict[str, list[str]], config: Config) -> dict[s
     rows = [_row(name, parsed, tags, truth) for name, tags in sets.items()]
     peers = {
         "tag frequency": np.tile(parsed.mean(axis=0), (len(parsed), 1)).astype(np.float32),
-        "logistic regression": held_out_regression(images, parsed, config.baseline.folds),
+        "logistic regression": held_out_regression(
+            images, config.encode.encoder, parsed, config.baseline.folds
+        ),
         "our raw scores": _raw_scores(lake, images, vocabulary),
     }
     same_growth, curve = [], []
@@ -170,9 +173,9 @@ def _other_tags(
     return multi_hot(images, vocabulary, pa.Table.from_pylist(pairs, schema=schema))
 
 
-def held_out_regression(images: Images, parsed: Floats, folds: int) -> Floats:
+def held_out_regression(images: Images, encoder: str, parsed: Floats, folds: int) -> Floats:
     """One logistic regression per tag on mean-pooled features, judged on the held-out fold."""
-    pooled = images.features.astype(np.float32).mean(axis=1)
+    pooled = mean_maps(images.features, encoder)
     scores = np.zeros_like(parsed)
     of_fold = images.folds(folds)
     for fold in range(folds):

@@ -6,6 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
+
+from model.encoder import make_encoder
+from model.windows import split
+from pipeline.columns import Floats, Halves
 from pipeline.config import Config
 from pipeline.runner import Runner
 
@@ -24,3 +29,10 @@ def copy_lake(source: Path, target: Path) -> None:
     shutil.copytree(source, part, ignore=shutil.ignore_patterns("data"))
     shutil.copytree(source / "data", part / "data", copy_function=os.link)
     part.replace(target)
+
+
+def mean_maps(features: Halves, encoder: str) -> Floats:
+    """What peers look at: the mean (N, C) of the maps of an encoder as it was published."""
+    blocks = make_encoder(encoder).last_blocks()
+    parts = [blocks.maps(part).astype(np.float32).mean(axis=1) for part in split(features)]
+    return np.concatenate(parts)

@@ -105,7 +105,7 @@ def _one(base: Path, path: Path, seed: int, wrong: float) -> dict[str, Any]:
     with Lake.open(path, read_only=True) as lake:
         said, planted = _pairs(lake, CAPTION_TAGS), set(_pairs(lake, _PLANTED))
         methods = {"adaptive": ours(lake), **peers(lake, config)}
-        methods["logistic regression"] = _by_regression(lake, config.baseline.folds, wrong)
+        methods["logistic regression"] = _by_regression(lake, config, wrong)
     right = np.array([pair not in planted for pair in said], bool)
     return {
         "wrong": int((~right).sum()), "right": int(right.sum()),
@@ -168,13 +168,13 @@ def _pairs(lake: Lake, sql: str) -> list[Pair]:
     return list(zip(rows["image_id"], rows["tag_id"], strict=True))
 
 
-def _by_regression(lake: Lake, folds: int, wrong: float) -> Method:
+def _by_regression(lake: Lake, config: Config, wrong: float) -> Method:
     """One logistic regression per tag on the pictures' mean features, fitted without the fold it
     judges. Log-odds are compared with those of the images without the tag, as raw ones only tell
     rare tags from frequent ones. Its cut is the share that was planted, which it is told."""
     images, labels = images_of(lake.query(TRAIN_FEATURES)), labels_of(lake.query(LABELS))
     given = multi_hot(images, labels, lake.query(CAPTION_TAGS))
-    scores = held_out_regression(images, given, folds)
+    scores = held_out_regression(images, config.encode.encoder, given, config.baseline.folds)
     # A fold without enough examples of a tag leaves its scores at 0.
     judged = scores > 0
     absent = judged & (given == 0)

@@ -22,6 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from bench.lakes import mean_maps
+from model.encoder import make_encoder
 from model.metrics import mean_average_precision
 from model.text import TextEncoder
 from model.train import train_tagger
@@ -167,7 +169,7 @@ def _compare(split: Split, config: Config, seed: int) -> tuple[dict[str, Any], d
     truth = split.truth[:, judged]
     everything = np.ones(len(judged), np.bool_)
     ours, _ = _ours(split, everything, config, seed)
-    regression, strength = _regression(split, seed)
+    regression, strength = _regression(split, config.encode.encoder, seed)
     row = {
         "tags": int(judged.sum()),
         "ours": mean_average_precision(ours[:, judged], truth),
@@ -200,6 +202,7 @@ def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats,
     """Test probabilities of the tags `seen` in training (N, S), and of the others (N, L - S)."""
     tagger = train_tagger(
         split.features, split.targets[:, seen], split.queries[seen], config.baseline.tagger,
+        encoder=make_encoder(config.encode.encoder),
         kinds=[kind for kind, kept in zip(split.kinds, seen, strict=True) if kept],
         groups=split.groups, seed=seed, threads=1,
     )  # fmt: skip
@@ -207,10 +210,9 @@ def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats,
     return tagger.score(split.test_features), opened
 
 
-def _regression(split: Split, seed: int) -> tuple[Floats, float]:
+def _regression(split: Split, encoder: str, seed: int) -> tuple[Floats, float]:
     """Test probabilities (N, L) of one logistic regression per tag, and the C that was chosen."""
-    means = split.features.astype(np.float32).mean(axis=1)
-    test = split.test_features.astype(np.float32).mean(axis=1)
+    means, test = mean_maps(split.features, encoder), mean_maps(split.test_features, encoder)
     keys = np.random.default_rng(seed).permutation(np.unique(split.groups))
     held = np.isin(split.groups, keys[: len(keys) // 4])
     inner = {

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrainConfig(BaseModel):
-    """The recipe of a tagger; the defaults are for frozen features on two CPU cores."""
+    """The recipe of a tagger; the defaults are for a thousand images on two CPU cores."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,6 +19,12 @@ class TrainConfig(BaseModel):
     holdout: float = Field(
         0.2, ge=0, lt=1, description="share of images that choose penalty and mixture; 0: none"
     )
+    encoder_epochs: int = Field(
+        4, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
+    )
+    encoder_lr: float = Field(3e-4, gt=0)
+    encoder_batch: int = Field(8, ge=1, description="images per step of the last blocks")
+    encoder_gamma_neg: float = Field(2.0, ge=0, description="focusing of negatives meanwhile")
     readout_epochs: int = Field(10, ge=0, description="passes of the per-label read-out alone")
     readout_lr: float = Field(5e-4, gt=0)
     readout_decay: float = Field(1.0, ge=0, description="weight decay of the read-out")

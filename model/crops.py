@@ -29,9 +29,11 @@ def crop_features(encoder: Encoder, crops: Iterable[Image.Image]) -> Floats:
     """Mean features (R, C) of crops, a few of which are in memory at a time."""
     found: list[Floats] = []
     waiting: list[Image.Image] = []
+    blocks = encoder.last_blocks()
 
     def encode() -> None:
-        found.append(encoder.encode(waiting).astype(np.float32).mean(axis=1))
+        maps = blocks.maps(encoder.encode(waiting))
+        found.append(maps.astype(np.float32).mean(axis=1))
         waiting.clear()
 
     for crop in crops:

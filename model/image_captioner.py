@@ -38,9 +38,9 @@ class LakeCaptioner:
 
     def caption(self, pictures: Sequence[Image.Image]) -> list[str]:
         """By greedy search, as the stage `generate` does."""
-        features = self.encoder.encode(pictures)
-        best = np.argsort(-self.tagger.score(features), axis=1, kind="stable")[:, : self.guides]
-        return self.captioner.generate(features, best.tolist())
+        maps = self.tagger.maps(self.encoder.encode(pictures))
+        best = np.argsort(-self.tagger.score_maps(maps), axis=1, kind="stable")[:, : self.guides]
+        return self.captioner.generate(maps, best.tolist())
 
 
 @dataclass(frozen=True)

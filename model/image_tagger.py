@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.checkpoint import CheckpointInfo
 from model.clip import Clip
-from model.encoder import ENCODERS, Encoder
+from model.encoder import Encoder
 from model.errors import ModelError
 from model.pixels import Pixels
 from model.published import PublishedLabels
@@ -96,7 +96,7 @@ class LakeTagger:
         return self.score_features(self.encoder.encode(pictures))
 
     def score_features(self, features: npt.NDArray[np.float16]) -> Floats:
-        """Probabilities (N, L) of feature maps (N, P, C) of its own encoder."""
+        """Probabilities (N, L) of features (N, S, D) that its own encoder stored."""
 
         names = [self.names[place] for place in sorted(self.open_labels)]
         opened = (
@@ -121,19 +121,6 @@ class LakeTagger:
         cuts = None if self.thresholds is None else self.thresholds[places]
         columns = tuple((place,) for place in places)
         return replace(self, names=names, thresholds=cuts, columns=columns)
-
-
-def encoder_of(info: CheckpointInfo) -> Encoder:
-    """The image encoder whose features a checkpoint was trained on.
-
-    Raises:
-        ModelError: none that is installed.
-    """
-    for make in ENCODERS.values():
-        encoder = make(torch.get_num_threads())
-        if encoder.digest == info.encoder:
-            return encoder
-    raise ModelError(f"trained on features of encoder {info.encoder}, which is not installed")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,21 +92,7 @@ def train_readout(
 ) -> None:  # fmt: skip
     """Train the read-out on some rows; `bounded` keeps its temperatures within their bounds."""
     tagger.train()
-    optimizer = torch.optim.AdamW(
-        [
-            {
-                "params": [*tagger.readout.parameters(), *tagger.overview.parameters()],
-                "weight_decay": config.readout_decay,
-            },
-            # One number per label needs larger steps than the weights it scales.
-            {
-                "params": [tagger.log_temperature],
-                "lr": 200 * config.readout_lr,
-                "weight_decay": 0.0,
-            },
-        ],
-        config.readout_lr,
-    )
+    optimizer = torch.optim.AdamW(readout_groups(tagger, config), config.readout_lr)
     steps = math.ceil(len(rows) / config.batch) * config.readout_epochs
     rate = rate_schedule(optimizer, steps, config.warmup)
     for places in random_batches(len(rows), config.readout_epochs, config.batch):
@@ -119,6 +106,18 @@ def train_readout(
         rate.step()
         advance()
     tagger.eval()
+
+
+def readout_groups(tagger: Tagger, config: TrainConfig) -> list[dict[str, Any]]:
+    """The read-out's weights as an optimizer wants them."""
+    return [
+        {
+            "params": [*tagger.readout.parameters(), *tagger.overview.parameters()],
+            "weight_decay": config.readout_decay,
+        },
+        # One number per label needs larger steps than the weights it scales.
+        {"params": [tagger.log_temperature], "lr": 200 * config.readout_lr, "weight_decay": 0.0},
+    ]
 
 
 def choose(

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from model.decoder import RecognitionDecoder
+from model.encoder import blank_blocks
+from model.last_blocks import LastBlocks
 from model.open import START, open_logits
 from model.second_look import SecondLook
-from model.windows import batches
+from model.windows import batches, split
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -24,7 +26,9 @@ LOG_TEMPERATURES = (-3.0, 2.0)
 
 
 class Tagger(nn.Module):
-    """RAM's recognition branch over frozen features.
+    """RAM's recognition branch, over the last blocks of an encoder that it owns.
+
+    `maps` are what these make of stored features; without them features are maps already.
 
     Tokens are the mean over windows (`model/windows.py`), then the windows themselves, standardised
     per channel. Besides RAM's shared weight vector each label has weights of its own (as Tag2Text
@@ -43,13 +47,16 @@ class Tagger(nn.Module):
 
     def __init__(
         self, channels: int, queries: Tensor, hidden: int, layers: int, heads: int, dropout: float,
-        readout_dropout: float,
+        readout_dropout: float, encoder: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.shape: dict[str, Any] = {
             "channels": channels, "hidden": hidden, "layers": layers, "heads": heads,
-            "dropout": dropout, "readout_dropout": readout_dropout,
+            "dropout": dropout, "readout_dropout": readout_dropout, "encoder": encoder,
         }  # fmt: skip
+        self.last_blocks: LastBlocks | None = None
+        if encoder is not None:
+            self.take(encoder, blank_blocks(encoder))
         self.register_buffer("queries", queries)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
@@ -128,17 +135,34 @@ class Tagger(nn.Module):
         """Logits (B, L) of the whole image's view and of its best window's look, weighed."""
         return self.second.weigh(self(windows), self.look(windows).amax(dim=1))
 
-    @torch.inference_mode()
+    def take(self, encoder: str, blocks: LastBlocks) -> None:
+        """Own the last blocks of an encoder from now on."""
+        self.shape["encoder"], self.last_blocks = encoder, blocks.requires_grad_(False)
+
+    def maps(self, features: Halves) -> Halves:
+        """Feature maps (N, P, C) of stored features (N, S, D), by its own last blocks."""
+        return features if self.last_blocks is None else self.last_blocks.maps(features)
+
     def score(self, features: Halves) -> Floats:
+        """Probabilities (N, L) for stored features (N, S, D)."""
+        parts = [self.score_maps(self.maps(part)) for part in split(features)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.labels), np.float32)
+
+    @torch.inference_mode()
+    def score_maps(self, maps: Halves) -> Floats:
         """Probabilities (N, L) for feature maps (N, P, C)."""
         self.eval()
-        parts = [torch.sigmoid(self.both(part)).numpy() for part in batches(features)]
+        parts = [torch.sigmoid(self.both(part)).numpy() for part in batches(maps)]
         return np.concatenate(parts) if parts else np.zeros((0, self.labels), np.float32)
 
     @torch.inference_mode()
     def score_open(self, features: Halves, queries: Floats) -> Floats:
-        """Probabilities (N, M) for maps (N, P, C) of labels by their queries (M, text_dim)."""
+        """Probabilities (N, M) for features (N, S, D) of labels by queries (M, text_dim)."""
         self.eval()
         asked = torch.from_numpy(queries)
-        parts = [torch.sigmoid(self.open_logits(p, asked)).numpy() for p in batches(features)]
+        parts = [
+            torch.sigmoid(self.open_logits(windows, asked)).numpy()
+            for part in split(features)
+            for windows in batches(self.maps(part))
+        ]
         return np.concatenate(parts) if parts else np.zeros((0, len(queries)), np.float32)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from model.adapt import adapt, adapt_steps
 from model.captioner import PAD, Captioner, encode_texts, new_captioner, pad_tags
 from model.config import CaptionerConfig, TrainConfig
+from model.encoder import Encoder
 from model.errors import ModelError
 from model.losses import caption_loss
 from model.readout import (
@@ -39,6 +41,7 @@ def train_tagger(
     *,
     known: Floats | None = None,
     init: Tagger | None = None,
+    encoder: Encoder | None = None,
     kinds: Sequence[str] | None = None,
     groups: Ints | None = None,
     seed: int = 0,
@@ -47,11 +50,14 @@ def train_tagger(
 ) -> Tagger:
     """Train a tagger, or go on with `init` (fine-tuning is the same loop from a trained start).
 
-    First the per-label read-out alone, which is quick over all labels (`model/readout.py`), then
-    the decoder over labels drawn at random per step.
+    First the last blocks of the encoder (`model/adapt.py`), then the per-label read-out alone,
+    which is quick over all labels (`model/readout.py`), then the decoder over labels drawn at
+    random per step.
 
     Args:
-        features: maps (N, P, C). targets: (N, L), 0 or 1. queries: (L, text_dim).
+        features: (N, S, D) as the encoder stores them; without an encoder maps (N, P, C).
+        encoder: whose last blocks become part of a new tagger.
+        targets: (N, L), 0 or 1. queries: (L, text_dim).
         kinds: of each label (L,), such as object or action; without them all are of one.
         groups: (N,), the same for images that must not be on both sides of the inner split.
         known: (N, L), how much a pair counts, from 0, where neither presence nor absence is known
@@ -61,24 +67,36 @@ def train_tagger(
     torch.manual_seed(seed)
     known = np.ones_like(targets) if known is None else known
     goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
-    data, everything = Examples.of(features, goal, weight), np.arange(len(features))
-    new = init is None
+    everything, new = np.arange(len(features)), init is None
     numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
-    tagger = (
-        _copy(init, queries, config)
-        if init
-        else new_tagger(data, everything, queries, numbers, config)
-    )
-    # A fine-tuned tagger keeps what its start has chosen.
+    # A fine-tuned tagger keeps what its start has chosen, and its last blocks.
     held = held_out(len(features), groups, config.holdout if new else 0.0, seed)
+    fitted = np.flatnonzero(~held)
     steps = math.ceil(len(features) / config.batch)
     total = steps * config.epochs + readout_steps(len(features), held, config)
+    total += adapt_steps(len(fitted), config) if encoder else 0
     done = 0
 
     def advance() -> None:
         nonlocal done
         progress(done := done + 1, total)
 
+    if init:
+        tagger = _copy(init, queries, config)
+        data = Examples.of(tagger.maps(features), goal, weight)
+    else:
+        blocks = None if encoder is None else encoder.last_blocks()
+        if blocks is not None:
+            # Not on the images that choose: they would see blocks that know them by heart.
+            adapt(
+                blocks, features[fitted], goal[fitted], weight[fitted], queries, numbers, config,
+                advance,
+            )  # fmt: skip
+        maps = features if blocks is None else blocks.maps(features)
+        data = Examples.of(maps, goal, weight)
+        tagger = new_tagger(data, everything, queries, numbers, config)
+        if encoder is not None and blocks is not None:
+            tagger.take(encoder.name, blocks)
     choice = choose(data, held, queries, numbers, config, advance) if held.any() else None
     train_readout(tagger, data, everything, config, advance, bounded=new)
     if choice:

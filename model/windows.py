@@ -42,10 +42,14 @@ def windows_of(maps: Tensor) -> Tensor:
     return torch.cat(parts, dim=2).transpose(1, 2)
 
 
+def split(features: Halves, size: int = _BATCH) -> Iterator[Halves]:
+    """Parts of features (N, P, C) in fixed cuts."""
+    return (features[start : start + size] for start in range(0, len(features), size))
+
+
 def batches(maps: Halves, size: int = _BATCH) -> Iterator[Tensor]:
     """Windows (B, W, C) of maps (N, P, C) as float32, in fixed cuts."""
-    for start in range(0, len(maps), size):
-        yield windows_of(floats(maps[start : start + size]))
+    return (windows_of(floats(part)) for part in split(maps, size))
 
 
 def all_windows(maps: Halves) -> Halves:

@@ -7,8 +7,9 @@ from typing import Any
 
 from model.caption_score import cider, mean_interval
 from model.checkpoint import load_captioner, load_tagger
+from model.encoder import encoder_with
 from model.image_captioner import ImageCaptioner, LakeCaptioner, RamCaptioner
-from model.image_tagger import RamTagger, encoder_of
+from model.image_tagger import RamTagger
 from pipeline.assess import refuse_trained
 from pipeline.errors import PlanError
 from pipeline.generate import GUIDES
@@ -53,7 +54,7 @@ def open_captioner(lake: Path, wanted: Wanted) -> ImageCaptioner:
             raise PlanError(f"{lake}: {which}; `tagwright models list` shows those that are there")
         guide, info = load_tagger(opened.path / rows[0]["tagger"])
         captioner, _ = load_captioner(opened.path / rows[0]["captioner"], info.encoder)
-    return LakeCaptioner(guide, captioner, encoder_of(info), GUIDES)
+    return LakeCaptioner(guide, captioner, encoder_with(info.encoder), GUIDES)
 
 
 def assess_captions(lake: Path, wanted: Wanted, seed: int, progress: Progress) -> dict[str, Any]:

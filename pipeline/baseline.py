@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from model.encoder import Encoder, encoder_with
+from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_captioner, train_tagger
 from pipeline.columns import Floats
@@ -44,7 +46,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 4
+    version = 5
     doc = "caption tags -> taggers and captioners, cross-fitted"
     unit = "corpus"
     pinned = True
@@ -79,7 +81,7 @@ class TrainBaseline(Stage):
                 f"({len(images.ids)} images in all); ingest more or lower baseline.min_images"
             )
         vocabulary, targets = vocabulary.subset(keep), targets[:, keep]
-        encoder = batch["encoder"].column(0)[0].as_py()
+        encoder = encoder_with(batch["encoder"].column(0)[0].as_py())
         trainer = _Trainer(config, self.config.seed, vocabulary, encoder, publication, context)
         rows = trainer.train(images, targets, batch["captions"])
         artifact = digest([row["model_digest"] for row in rows])
@@ -91,7 +93,7 @@ class _Trainer:
     """Trains the models of one baseline."""
 
     def __init__(
-        self, config: BaselineConfig, seed: int, vocabulary: Vocabulary, encoder: str,
+        self, config: BaselineConfig, seed: int, vocabulary: Vocabulary, encoder: Encoder,
         publication: str | None, context: Context,
     ) -> None:  # fmt: skip
         self.config, self.seed, self.context = config, seed, context
@@ -111,30 +113,30 @@ class _Trainer:
                 images.fold_keys[seen],
                 images.features[seen],
             )
-            rows.append(self._tagger(part, targets[seen], fold))
+            tagger = self._tagger(part, targets[seen], fold)
+            rows.append(self._save(tagger, "fold" if fold >= 0 else "baseline", fold))
             if fold >= 0:
-                rows.append(self._captioner(part, targets[seen], captions, fold))
+                rows.append(self._captioner(part, tagger, targets[seen], captions, fold))
         return [row for row in rows if row]
 
-    def _tagger(self, images: Images, targets: Floats, fold: int) -> dict[str, Any]:
+    def _tagger(self, images: Images, targets: Floats, fold: int) -> Tagger:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
-        tagger = train_tagger(
-            images.features, targets, self.queries, self.config.tagger,
+        return train_tagger(
+            images.features, targets, self.queries, self.config.tagger, encoder=self.encoder,
             kinds=self.vocabulary.kinds, groups=images.fold_keys, seed=self.seed,
             threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
-        return self._save(tagger, "fold" if fold >= 0 else "baseline", fold)
 
     def _captioner(
-        self, images: Images, targets: Floats, captions: pa.Table, fold: int
+        self, images: Images, tagger: Tagger, targets: Floats, captions: pa.Table, fold: int
     ) -> dict[str, Any]:
         rows, texts = captions_by_image(captions, images)
         if not texts:
             return {}
         words = f"captioner without fold {fold + 1}"
         captioner = train_captioner(
-            images.features, tags_of_row(targets), rows, texts, self.queries,
+            tagger.maps(images.features), tags_of_row(targets), rows, texts, self.queries,
             self.config.captioner, seed=self.seed, threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
@@ -142,7 +144,7 @@ class _Trainer:
 
     def _save(self, model: Any, role: str, fold: int) -> dict[str, Any]:
         by = TrainedBy(
-            role, fold, self.encoder, self.config.model_dump(mode="json"), self.seed,
+            role, fold, self.encoder.digest, self.config.model_dump(mode="json"), self.seed,
             publication=self.publication,
         )  # fmt: skip
         return save_model(model, self.vocabulary, by, self.context)

@@ -18,11 +18,11 @@ from PIL import Image
 
 from model.crops import crop_features, cut
 from model.detectors import DetectorSettings, View, make_detector, weights_digest
-from model.encoder import Encoder, make_encoder
+from model.encoder import Encoder, encoder_with, make_encoder
 from model.errors import ModelError
 from model.images import load_image
 from model.regions import pool_regions, region_scores
-from pipeline.columns import Floats, blobs_of, constant, table_of
+from pipeline.columns import Floats, Halves, blobs_of, constant, table_of
 from pipeline.dataset import (
     LABELS,
     Images,
@@ -61,7 +61,7 @@ class Ground(Stage):
     """Finds regions for the evidence that a shard brings, also about images of other shards."""
 
     name = "ground"
-    version = 3
+    version = 4
     doc = "candidate tags -> regions with boxes and features"
     reads = (
         "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",
@@ -95,7 +95,9 @@ class Ground(Stage):
         return make_encoder(self.config.ground.encoder or config.encoder, config.threads)
 
     def setup(self, context: Context) -> None:
-        """Load the fold models and their detectors."""
+        """Load the fold models, their detectors and the encoder that regions are compared by."""
+        (stored_by,) = context.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
+        self.blocks = encoder_with(stored_by).last_blocks()
         self.taggers = load_taggers(context, "fold")
         labels = vocabulary_of(context.query(LABELS))
         self.asked = {
@@ -118,13 +120,13 @@ class Ground(Stage):
         regions, features = [table_of("regions", [])], [table_of("region_features", [])]
         for fold in sorted(set(folds.tolist()) & set(self.taggers)):
             rows = np.flatnonzero(folds == fold)
-            part = Images(
-                [images.ids[r] for r in rows], images.fold_keys[rows], images.features[rows]
-            )
+            stored = images.features[rows]
+            maps = self.taggers[fold].tagger.maps(stored)
+            part = Images([images.ids[r] for r in rows], images.fold_keys[rows], maps)
             views = _views(part, [sources[row] for row in rows], rejects)
             found = self._detect(part, views, fold, candidates)
             if len(found.rows):
-                table, pooled = self._tables(part, views, sizes[rows], fold, found)
+                table, pooled = self._tables(part, stored, views, sizes[rows], fold, found)
                 regions.append(table)
                 features.append(pooled)
         table = pa.concat_tables(regions)
@@ -157,8 +159,9 @@ class Ground(Stage):
         )
 
     def _tables(
-        self, part: Images, views: Sequence[View], sizes: Ints, fold: int, found: _Found
-    ) -> tuple[pa.Table, pa.Table]:
+        self, part: Images, stored: Halves, views: Sequence[View], sizes: Ints, fold: int,
+        found: _Found,
+    ) -> tuple[pa.Table, pa.Table]:  # fmt: skip
         judge, asked = self.taggers[fold], self.asked[fold]
         scale = np.tile(sizes[found.rows], 2).astype(np.float32)
         relative: Floats = np.divide(found.boxes, scale, dtype=np.float32)
@@ -168,7 +171,8 @@ class Ground(Stage):
             if not len(seen):  # all their pictures are gone
                 return table_of("regions", []), table_of("region_features", [])
         else:
-            features = pool_regions(part.features, found.rows, relative)
+            # Regions of one tag are compared over all folds, so one encoder looks at them all.
+            features = pool_regions(self.blocks.maps(stored), found.rows, relative)
         count, learned = len(found.rows), len(judge.vocabulary)
         scores = np.full((count, len(asked)), np.nan, np.float32)
         scores[:, :learned] = region_scores(judge.tagger, part.features, found.rows, relative)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from model.config import TrainConfig
+from model.encoder import Encoder, encoder_with
 from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_tagger
@@ -55,7 +56,7 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 4
+    version = 5
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True
@@ -99,7 +100,8 @@ class Retrain(Stage):
         parent: str | None, context: Context,
     ) -> dict[str, Any]:  # fmt: skip
         by = TrainedBy(
-            role, -1, data.encoder, self.config.retrain.model_dump(mode="json"), self.config.seed,
+            role, -1, data.encoder.digest, self.config.retrain.model_dump(mode="json"),
+            self.config.seed,
             publication=publication["publication_id"], snapshot_id=publication["snapshot_id"],
             parent=parent,
         )  # fmt: skip
@@ -115,7 +117,7 @@ class TrainingSet:
     targets: Floats
     known: Floats
     queries: Floats
-    encoder: str
+    encoder: Encoder
     seed: int
     threads: int
 
@@ -135,8 +137,8 @@ class TrainingSet:
         """A tagger trained on this set."""
         return train_tagger(
             self.images.features, self.targets, self.queries, config, known=self.known, init=init,
-            kinds=self.vocabulary.kinds, groups=self.images.fold_keys, seed=self.seed,
-            threads=self.threads,
+            encoder=None if init else self.encoder, kinds=self.vocabulary.kinds,
+            groups=self.images.fold_keys, seed=self.seed, threads=self.threads,
             progress=lambda done, total: context.progress(done, total, words),
         )  # fmt: skip
 
@@ -153,5 +155,6 @@ def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) 
     return TrainingSet(
         images, vocabulary, targets[:, keep], known[:, keep],
         TextEncoder().label_queries(vocabulary.names),
-        batch["encoder"].column(0)[0].as_py(), stage.config.seed, stage.config.baseline.threads,
+        encoder_with(batch["encoder"].column(0)[0].as_py()), stage.config.seed,
+        stage.config.baseline.threads,
     )  # fmt: skip

@@ -11,7 +11,8 @@ import numpy as np
 
 from model.checkpoint import load_tagger
 from model.clip import Clip
-from model.image_tagger import ImageTagger, LakeTagger, RamTagger, encoder_of
+from model.encoder import encoder_with
+from model.image_tagger import ImageTagger, LakeTagger, RamTagger
 from model.published import load_converted, load_published, published_labels, save_converted
 from model.text import TextEncoder
 from model.zero_shot import BlipTagger, ClipTagger
@@ -119,7 +120,14 @@ def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
     by_tag = {row["tag_id"]: row["cut"] for row in cuts}
     thresholds = np.array([by_tag.get(tag, 2.0) for tag in info.tag_ids], np.float32)
     columns = tuple((place,) for place in range(len(info.tag_ids)))
-    return LakeTagger(tagger, info, encoder_of(info), info.tag_names, thresholds, columns)
+    return LakeTagger(
+        tagger,
+        info,
+        encoder_with(info.encoder),
+        info.tag_names,
+        thresholds,
+        columns,
+    )
 
 
 def own_names(lake: Path, names: Sequence[str]) -> list[str]:

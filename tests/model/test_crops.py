@@ -11,10 +11,11 @@ from PIL import Image
 from model import crops
 from model.crops import crop_features, cut
 from model.encoder import make_encoder
+from model.last_blocks import LastBlocks
 
 
 class Means:
-    """An encoder whose two positions are a picture's mean colour, and which counts its calls."""
+    """An encoder whose four positions are a picture's mean colour, and which counts its calls."""
 
     name, digest = "means", "means"
 
@@ -24,7 +25,10 @@ class Means:
     def encode(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         self.calls.append(len(pictures))
         colours = [np.asarray(picture, float).reshape(-1, 3).mean(axis=0) for picture in pictures]
-        return np.repeat(np.array(colours)[:, None], 2, axis=1).astype(np.float16)
+        return np.repeat(np.array(colours)[:, None], 4, axis=1).astype(np.float16)
+
+    def last_blocks(self) -> LastBlocks:
+        return LastBlocks([])
 
 
 def halves() -> Image.Image:
@@ -67,5 +71,6 @@ def test_a_crop_is_encoded_like_any_picture() -> None:
     picture = Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8))
     part = picture.crop((16, 0, 48, 64))
     (feature,) = crop_features(encoder, cut(picture, np.array([[0.25, 0, 0.75, 1]], np.float32)))
-    whole = encoder.encode([part])[0].astype(np.float32).mean(axis=0)
+    maps = encoder.last_blocks().maps(encoder.encode([part]))
+    whole = maps[0].astype(np.float32).mean(axis=0)
     np.testing.assert_allclose(feature, whole, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,77 @@
+"""Training an encoder's last blocks on tags."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.config import TrainConfig
+from model.last_blocks import Halves, LastBlocks
+from model.readout import Examples, Ints, new_tagger, readout_groups, train_readout
+from model.steps import random_batches, rate_schedule, tagging_loss, take_step
+from model.tagger import LOG_TEMPERATURES, Floats
+from model.windows import floats, windows_of
+
+WARMUP_EPOCHS = 4
+"""Of the read-out alone: until it knows something, it would only disturb the blocks."""
+
+
+def adapt_steps(count: int, config: TrainConfig) -> int:
+    """Steps of `adapt` over some images."""
+    alone = math.ceil(count / config.batch) * WARMUP_EPOCHS
+    return (alone + math.ceil(count / config.encoder_batch) * config.encoder_epochs) * bool(
+        config.encoder_epochs
+    )
+
+
+def adapt(
+    blocks: LastBlocks, features: Halves, targets: Tensor, known: Tensor, queries: Floats,
+    kinds: Ints, config: TrainConfig, advance: Callable[[], None],
+) -> None:  # fmt: skip
+    """Teach the last blocks what the tags tell apart, under a read-out that is then forgotten.
+
+    `features` are (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is
+    mirrored in every other pass by chance, as it may be without changing its tags.
+    """
+    if not config.encoder_epochs:
+        return
+    data = Examples.of(blocks.maps(features), targets, known)
+    rows = np.arange(len(features))
+    tagger = new_tagger(data, rows, queries, kinds, config)
+    alone = config.model_copy(
+        update={"readout_epochs": WARMUP_EPOCHS, "gamma_neg": config.encoder_gamma_neg}
+    )
+    train_readout(tagger, data, rows, alone, advance, bounded=True)
+    del data
+    tagger.train()
+    blocks.requires_grad_(True)
+    optimizer = torch.optim.AdamW(
+        [{"params": blocks.parameters(), "lr": config.encoder_lr, "weight_decay": config.decay},
+         *readout_groups(tagger, config)],
+        config.readout_lr,
+    )  # fmt: skip
+    steps = math.ceil(len(features) / config.encoder_batch) * config.encoder_epochs
+    schedule = rate_schedule(optimizer, steps, config.warmup)
+    both = nn.ModuleList([blocks, tagger])
+    for chosen in random_batches(len(features), config.encoder_epochs, config.encoder_batch):
+        mirrored = torch.rand(len(chosen)) < 0.5
+        inputs = mirror(floats(features[chosen.numpy()]), mirrored)
+        logits = tagger.read_out(windows_of(blocks(inputs)))
+        loss = tagging_loss(logits, targets[chosen], known[chosen], alone)
+        take_step(loss, optimizer, both, config.clip_norm)
+        with torch.no_grad():
+            tagger.log_temperature.clamp_(*LOG_TEMPERATURES)
+        schedule.step()
+        advance()
+    blocks.requires_grad_(False)
+
+
+def mirror(features: Tensor, chosen: Tensor) -> Tensor:
+    """Features (B, P, C) with left and right exchanged where `chosen` (B,) is true."""
+    side = math.isqrt(features.shape[1])
+    rows = features.reshape(len(features), side, side, -1)
+    return torch.where(chosen[:, None, None, None], rows.flip(2), rows).reshape(features.shape)

@@ -1,0 +1,50 @@
+"""The last blocks of an image encoder: what training adapts to the tags.
+
+The blocks before them know edges and textures, which are the same everywhere; they stay frozen, and
+what they make of a picture is stored once. Each tagger owns the rest: learned on the images of its
+own folds, it has not seen those that it judges. RAM trains its whole image encoder (section 4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+Halves = npt.NDArray[np.float16]
+
+
+class LastBlocks(nn.Module):
+    """Features (B, P, C) of the frozen blocks to feature maps (B, Q, D), positions row by row."""
+
+    def __init__(self, blocks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """A picture's positions are a square."""
+        maps: Tensor = self.blocks(square(features))
+        return maps.flatten(2).transpose(1, 2)
+
+    @torch.inference_mode()
+    def maps(self, features: Halves) -> Halves:
+        """Feature maps (N, Q, D) float16 of features (N, P, C).
+
+        One picture at a time: on a CPU its activations stay in the cache, and company cannot change
+        what is made of a picture.
+        """
+        if not len(features):
+            return features
+        parts = [self(torch.from_numpy(features[n : n + 1]).float()) for n in range(len(features))]
+        return torch.cat(parts).half().numpy()
+
+
+def square(features: Tensor) -> Tensor:
+    """(B, P, C) as (B, C, side, side)."""
+    side = math.isqrt(features.shape[1])
+    shaped = features.transpose(1, 2).reshape(len(features), -1, side, side)
+    return shaped.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,118 @@
+"""The encoder's last blocks: company, what they learn, and their way through a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score
+from torch import nn
+
+from model.adapt import adapt, adapt_steps, mirror
+from model.checkpoint import CheckpointInfo, load_tagger, save_checkpoint
+from model.config import TrainConfig
+from model.encoder import make_encoder
+from model.last_blocks import LastBlocks
+from model.train import train_tagger
+from tests.model.helpers import SMALL, Floats, Halves, queries
+
+LEARNING = SMALL.model_copy(update={"encoder_epochs": 12, "encoder_lr": 1e-2})
+
+
+class Tiny:
+    """An encoder whose last blocks are one small layer, the same at every call."""
+
+    name, digest = "tiny", "t"
+
+    def encode(self, pictures: object) -> Halves:
+        raise NotImplementedError
+
+    def last_blocks(self) -> LastBlocks:
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            return LastBlocks([nn.Conv2d(4, 12, 1), nn.ReLU()])
+
+
+def either(images: int, seed: int = 0) -> tuple[Halves, Floats]:
+    """Features (N, 16, 4) in which a label is there if one of two channels is, but not both.
+
+    No linear read-out of the features sees that.
+    """
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2, (images, 4))
+    noise = rng.normal(0, 0.1, (images, 16, 4))
+    features = (2.0 * bits[:, None] - 1 + noise).astype(np.float16)
+    targets = np.stack([bits[:, 0] ^ bits[:, 1], bits[:, 2] ^ bits[:, 3]], axis=1)
+    return features, targets.astype(np.float32)
+
+
+def judged(config: TrainConfig) -> float:
+    """Mean average precision on other images."""
+    features, targets = either(160)
+    tagger = train_tagger(features, targets, queries(2), config, encoder=Tiny(), seed=1)
+    test, truth = either(160, seed=1)
+    return float(average_precision_score(truth, tagger.score(test)))
+
+
+def test_blocks_learn_what_a_readout_cannot_see() -> None:
+    frozen = judged(LEARNING.model_copy(update={"encoder_epochs": 0, "epochs": 0}))
+    learned = judged(LEARNING.model_copy(update={"epochs": 0}))
+    assert learned > max(0.95, frozen + 0.05)
+
+
+def adapted(features: Halves, targets: Floats, known: Floats, seed: int = 0) -> Floats:
+    torch.manual_seed(seed)
+    blocks, steps = Tiny().last_blocks(), []
+    adapt(
+        blocks, features, torch.from_numpy(targets), torch.from_numpy(known), queries(2),
+        np.zeros(2, np.int64), LEARNING, lambda: steps.append(1),
+    )  # fmt: skip
+    assert len(steps) == adapt_steps(len(features), LEARNING)
+    assert not any(weight.requires_grad for weight in blocks.parameters())
+    weights: Floats = blocks.blocks[0].weight.numpy()
+    return weights
+
+
+def test_a_seed_gives_the_same_blocks_and_unknown_pairs_teach_nothing() -> None:
+    features, targets = either(48)
+    known = np.ones_like(targets)
+    known[::3, 1] = 0
+    first = adapted(features, targets, known)
+    assert np.array_equal(first, adapted(features, targets, known))
+    assert not np.array_equal(first, adapted(features, targets, known, seed=1))
+    other = np.where(known > 0, targets, 1 - targets)
+    assert np.array_equal(first, adapted(features, other, known))
+    assert not np.array_equal(first, adapted(features, 1 - targets, known))
+
+
+def test_mirrored_pictures_have_left_and_right_exchanged() -> None:
+    features = torch.arange(2 * 9.0).reshape(2, 9, 1)
+    turned = mirror(features, torch.tensor([True, False]))
+    assert turned[0].flatten().tolist() == [2, 1, 0, 5, 4, 3, 8, 7, 6]
+    assert torch.equal(turned[1], features[1])
+
+
+def test_company_does_not_change_maps() -> None:
+    blocks = make_encoder("efficientnet-lite0").last_blocks()
+    features = np.random.default_rng(0).random((3, 196, 192)).astype(np.float16)
+    together = blocks.maps(features)
+    assert together.shape == (3, 196, 1280) and together.dtype == np.float16
+    assert np.array_equal(blocks.maps(features[2:])[0], together[2])
+
+
+def test_a_tagger_keeps_its_blocks_in_its_checkpoint(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).random((20, 196, 192)).astype(np.float16)
+    targets = (np.random.default_rng(1).random((20, 2)) < 0.5).astype(np.float32)
+    config = SMALL.model_copy(update={"encoder_epochs": 1, "readout_epochs": 1})
+    encoder = make_encoder("efficientnet-lite0")
+    tagger = train_tagger(features, targets, queries(2), config, encoder=encoder)
+    published = encoder.last_blocks().maps(features[:2])
+    assert not np.array_equal(tagger.maps(features[:2]), published)
+    info = CheckpointInfo(
+        "baseline", -1, "v", (0, 1), ("a", "b"), ("object", "object"), encoder.digest, 0
+    )
+    again, _ = load_tagger(tmp_path / save_checkpoint(tagger, info, tmp_path))
+    assert np.array_equal(again.score(features), tagger.score(features))
+    tuned = train_tagger(features, targets, queries(2), config, init=again)
+    assert np.array_equal(tuned.maps(features[:2]), tagger.maps(features[:2]))
