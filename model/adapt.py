@@ -42,15 +42,15 @@ def adapt(
     data = Examples.of(blocks.maps(features), targets, known)
     rows = np.arange(len(features))
     tagger = new_tagger(data, rows, queries, kinds, config)
-    alone = config.model_copy(
-        update={"readout_epochs": WARMUP_EPOCHS, "gamma_neg": config.encoder_gamma_neg}
-    )
+    alone = config.model_copy(update={"readout_epochs": WARMUP_EPOCHS})
     train_readout(tagger, data, rows, alone, advance, bounded=True)
     del data
     tagger.train()
-    blocks.requires_grad_(True)
+    learning = blocks.learnable()
+    for weight in learning:
+        weight.requires_grad_(True)
     optimizer = torch.optim.AdamW(
-        [{"params": blocks.parameters(), "lr": config.encoder_lr, "weight_decay": config.decay},
+        [{"params": learning, "lr": config.encoder_lr, "weight_decay": config.decay},
          *readout_groups(tagger, config)],
         config.readout_lr,
     )  # fmt: skip
@@ -61,7 +61,7 @@ def adapt(
         mirrored = torch.rand(len(chosen)) < 0.5
         inputs = mirror(floats(features[chosen.numpy()]), mirrored)
         logits = tagger.read_out(windows_of(blocks(inputs)))
-        loss = tagging_loss(logits, targets[chosen], known[chosen], alone)
+        loss = tagging_loss(logits, targets[chosen], known[chosen], config)
         take_step(loss, optimizer, both, config.clip_norm)
         with torch.no_grad():
             tagger.log_temperature.clamp_(*LOG_TEMPERATURES)

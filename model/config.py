@@ -20,11 +20,10 @@ class TrainConfig(BaseModel):
         0.2, ge=0, lt=1, description="share of images that choose penalty and mixture; 0: none"
     )
     encoder_epochs: int = Field(
-        4, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
+        3, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
     )
     encoder_lr: float = Field(3e-4, gt=0)
     encoder_batch: int = Field(8, ge=1, description="images per step of the last blocks")
-    encoder_gamma_neg: float = Field(2.0, ge=0, description="focusing of negatives meanwhile")
     readout_epochs: int = Field(10, ge=0, description="passes of the per-label read-out alone")
     readout_lr: float = Field(5e-4, gt=0)
     readout_decay: float = Field(1.0, ge=0, description="weight decay of the read-out")

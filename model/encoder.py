@@ -111,7 +111,9 @@ def blank_blocks(name: str) -> LastBlocks:
 
 
 def _last(network: EfficientNet, first: int) -> LastBlocks:
-    return LastBlocks((*network._blocks[first:], network._conv_head, nn.ReLU6()))
+    blocks = LastBlocks((*network._blocks[first:], network._conv_head, nn.ReLU6()))
+    # Another layout in memory would round sums otherwise.
+    return blocks.to(memory_format=torch.channels_last).requires_grad_(False)
 
 
 def _fused(network: EfficientNet) -> EfficientNet:

@@ -25,6 +25,18 @@ class LastBlocks(nn.Module):
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
 
+    def learnable(self) -> list[nn.Parameter]:
+        """What training changes: all weights but those of depthwise convolutions.
+
+        These are one in 27, and their gradients would take a quarter of the time.
+        """
+        return [
+            weight
+            for part in self.modules()
+            if not (isinstance(part, nn.Conv2d) and part.groups > 1)
+            for weight in part.parameters(recurse=False)
+        ]
+
     def forward(self, features: Tensor) -> Tensor:
         """A picture's positions are a square."""
         maps: Tensor = self.blocks(square(features))

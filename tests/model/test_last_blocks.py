@@ -30,8 +30,8 @@ class Tiny:
 
     def last_blocks(self) -> LastBlocks:
         with torch.random.fork_rng():
-            torch.manual_seed(3)
-            return LastBlocks([nn.Conv2d(4, 12, 1), nn.ReLU()])
+            torch.manual_seed(0)
+            return LastBlocks([nn.Conv2d(4, 5, 1), nn.ReLU()])
 
 
 def either(images: int, seed: int = 0) -> tuple[Halves, Floats]:
@@ -58,7 +58,7 @@ def judged(config: TrainConfig) -> float:
 def test_blocks_learn_what_a_readout_cannot_see() -> None:
     frozen = judged(LEARNING.model_copy(update={"encoder_epochs": 0, "epochs": 0}))
     learned = judged(LEARNING.model_copy(update={"epochs": 0}))
-    assert learned > max(0.95, frozen + 0.05)
+    assert frozen < 0.8 and learned > 0.95
 
 
 def adapted(features: Halves, targets: Floats, known: Floats, seed: int = 0) -> Floats:
