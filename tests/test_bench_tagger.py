@@ -10,7 +10,21 @@ import pytest
 from bench import tagger
 from bench.tagger import Split, run
 from model.config import TrainConfig
+from model.encoder import ENCODERS
+from model.last_blocks import Halves, LastBlocks
 from pipeline.config import Config, load_config
+
+
+class Plain:
+    """An encoder without last blocks: features are maps."""
+
+    name, digest = "plain", "p"
+
+    def encode(self, pictures: object) -> Halves:
+        raise NotImplementedError
+
+    def last_blocks(self) -> LastBlocks:
+        return LastBlocks([])
 
 
 def planted(images: int, labels: int, seed: int) -> tuple[Split, Config]:
@@ -30,7 +44,10 @@ def planted(images: int, labels: int, seed: int) -> tuple[Split, Config]:
     small = TrainConfig(hidden=16, heads=2, readout_epochs=8, readout_lr=5e-3, epochs=1)
     config = load_config(None, [])
     return split, config.model_copy(
-        update={"baseline": config.baseline.model_copy(update={"tagger": small})}
+        update={
+            "baseline": config.baseline.model_copy(update={"tagger": small}),
+            "encode": config.encode.model_copy(update={"encoder": "plain"}),
+        }
     )
 
 
@@ -38,6 +55,7 @@ def test_ours_and_the_peers_on_a_small_set(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(
         tagger, "planted", lambda seeds, out: (planted(120, 20, seed) for seed in seeds)
     )
+    monkeypatch.setitem(ENCODERS, "plain", lambda threads: Plain())
     tables = run(None, (0, 1), tmp_path)["tables"]
     assert len(tables) == 4
     for row in tables["planted scenes: mAP"]:
