@@ -7,9 +7,8 @@ own folds, it has not seen those that it judges. RAM trains its whole image enco
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -54,18 +53,6 @@ class LastBlocks(nn.Module):
             return features
         parts = [self(torch.from_numpy(features[n : n + 1]).float()) for n in range(len(features))]
         return torch.cat(parts).half().numpy()
-
-
-def mean_blocks(several: Sequence[LastBlocks]) -> LastBlocks:
-    """Blocks whose weights are the mean of others that were trained from the same start.
-
-    Such a mean is as good as one trained on all their images together (Wortsman et al. 2022, "Model
-    soups").
-    """
-    mean = copy.deepcopy(several[0])
-    states = [blocks.state_dict() for blocks in several]
-    mean.load_state_dict({k: sum(state[k] for state in states) / len(states) for k in states[0]})
-    return mean
 
 
 def square(features: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -14,7 +13,6 @@ from model.captioner import PAD, Captioner, encode_texts, new_captioner, pad_tag
 from model.config import CaptionerConfig, TrainConfig
 from model.encoder import Encoder
 from model.errors import ModelError
-from model.last_blocks import LastBlocks
 from model.losses import caption_loss
 from model.readout import (
     Examples,
@@ -44,7 +42,6 @@ def train_tagger(
     known: Floats | None = None,
     init: Tagger | None = None,
     encoder: Encoder | None = None,
-    blocks: LastBlocks | None = None,
     kinds: Sequence[str] | None = None,
     groups: Ints | None = None,
     seed: int = 0,
@@ -60,7 +57,6 @@ def train_tagger(
     Args:
         features: (N, S, D) as the encoder stores them; without an encoder maps (N, P, C).
         encoder: whose last blocks become part of a new tagger.
-        blocks: of this encoder, from which to go on instead of the published ones.
         targets: (N, L), 0 or 1. queries: (L, text_dim).
         kinds: of each label (L,), such as object or action; without them all are of one.
         groups: (N,), the same for images that must not be on both sides of the inner split.
@@ -89,8 +85,7 @@ def train_tagger(
         tagger = _copy(init, queries, config)
         data = Examples.of(tagger.maps(features), goal, weight)
     else:
-        if encoder is not None:
-            blocks = encoder.last_blocks() if blocks is None else copy.deepcopy(blocks)
+        blocks = None if encoder is None else encoder.last_blocks()
         if blocks is not None:
             # Not on the images that choose: they would see blocks that know them by heart.
             adapt(

@@ -26,7 +26,7 @@ def uncleaned_map(lake: Lake, config: Config) -> float:
     stage = Retrain(config, 1)
     batch = Batch(("corpus",), {name: lake.query(sql) for name, sql in stage.inputs.items()})
     nothing = pa.table({"image_id": pa.array([], pa.string()), "tag_id": pa.array([], pa.int32())})
-    data = training_set(batch, lake.query(_CANDIDATES), nothing, stage, context)
+    data = training_set(batch, lake.query(_CANDIDATES), nothing, stage)
     tagger = data.train(config.retrain.tagger, context, "uncleaned")
     images = images_of(lake.query(Evaluate.inputs["features"]))
     labels = vocabulary_of(lake.query(Evaluate.inputs["labels"]))

@@ -6,13 +6,11 @@ seen it; one more tagger sees all of them and is what a retrained one must beat.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from model.encoder import Encoder, encoder_with
-from model.last_blocks import LastBlocks, mean_blocks
 from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_captioner, train_tagger
@@ -105,7 +103,7 @@ class _Trainer:
     def train(self, images: Images, targets: Floats, captions: pa.Table) -> list[dict[str, Any]]:
         """One row per model."""
         folds = images.folds(self.config.folds)
-        rows, learned = [], list[LastBlocks]()
+        rows = []
         for fold in [*range(self.config.folds), -1]:
             seen = folds != fold
             if not seen.any() or targets[seen].sum() == 0:
@@ -115,25 +113,16 @@ class _Trainer:
                 images.fold_keys[seen],
                 images.features[seen],
             )
-            tagger = self._tagger(part, targets[seen], fold, learned)
-            if tagger.last_blocks is not None:
-                learned.append(tagger.last_blocks)
+            tagger = self._tagger(part, targets[seen], fold)
             rows.append(self._save(tagger, "fold" if fold >= 0 else "baseline", fold))
             if fold >= 0:
                 rows.append(self._captioner(part, tagger, targets[seen], captions, fold))
         return [row for row in rows if row]
 
-    def _tagger(
-        self, images: Images, targets: Floats, fold: int, learned: Sequence[LastBlocks]
-    ) -> Tagger:
-        config, blocks = self.config.tagger, None
-        if fold < 0 and learned:
-            # It may see all images, and the mean of the folds' blocks has.
-            config = config.model_copy(update={"encoder_epochs": 0})
-            blocks = mean_blocks(learned)
+    def _tagger(self, images: Images, targets: Floats, fold: int) -> Tagger:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
         return train_tagger(
-            images.features, targets, self.queries, config, encoder=self.encoder, blocks=blocks,
+            images.features, targets, self.queries, self.config.tagger, encoder=self.encoder,
             kinds=self.vocabulary.kinds, groups=images.fold_keys, seed=self.seed,
             threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),

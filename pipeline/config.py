@@ -125,8 +125,7 @@ class PublishConfig(Section):
 class RetrainConfig(Section):
     """Training on the published tags, then fine-tuning on the cleanest images."""
 
-    # Its blocks go on from the baseline's.
-    tagger: TrainConfig = TrainConfig(encoder_epochs=1)
+    tagger: TrainConfig = TrainConfig()
     finetune: TrainConfig = TrainConfig(readout_epochs=3, readout_lr=5e-5, epochs=0)
     clean_subset: str = Field(
         "SELECT image_id FROM tags WHERE split = 'train' GROUP BY image_id "

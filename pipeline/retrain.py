@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from model.config import TrainConfig
 from model.encoder import Encoder, encoder_with
-from model.last_blocks import LastBlocks
 from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_tagger
@@ -27,7 +26,7 @@ from pipeline.dataset import (
     vocabulary_of,
 )
 from pipeline.fingerprint import digest
-from pipeline.models import TrainedBy, load_taggers, model_rows, save_model
+from pipeline.models import TrainedBy, model_rows, save_model
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
 
@@ -82,9 +81,7 @@ class Retrain(Stage):
         with Lake.open(
             context.lake, read_only=True, snapshot=publication["snapshot_id"]
         ) as published:
-            data = training_set(
-                batch, published.query(PUBLISHED), published.query(DOUBTED), self, context
-            )
+            data = training_set(batch, published.query(PUBLISHED), published.query(DOUBTED), self)
             clean = set(published.query(self.config.retrain.clean_subset).column(0).to_pylist())
         tagger = data.train(self.config.retrain.tagger, context, "retraining")
         rows = [self._save(tagger, data, publication, "retrained", None, context)]
@@ -121,7 +118,6 @@ class TrainingSet:
     known: Floats
     queries: Floats
     encoder: Encoder
-    blocks: LastBlocks | None
     seed: int
     threads: int
 
@@ -141,18 +137,14 @@ class TrainingSet:
         """A tagger trained on this set."""
         return train_tagger(
             self.images.features, self.targets, self.queries, config, known=self.known, init=init,
-            encoder=None if init else self.encoder, blocks=self.blocks,
-            kinds=self.vocabulary.kinds, groups=self.images.fold_keys, seed=self.seed,
-            threads=self.threads,
+            encoder=None if init else self.encoder, kinds=self.vocabulary.kinds,
+            groups=self.images.fold_keys, seed=self.seed, threads=self.threads,
             progress=lambda done, total: context.progress(done, total, words),
         )  # fmt: skip
 
 
-def training_set(
-    batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage, context: Context
-) -> TrainingSet:
+def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) -> TrainingSet:
     """What a tagger trains on: `tags` count by their weight; `doubted` pairs are unknown."""
-    baseline = load_taggers(context, "baseline")[-1].tagger
     images, vocabulary = images_of(batch["features"]), vocabulary_of(batch["labels"])
     targets = multi_hot(images, vocabulary, tags)
     # Neither a dropped tag nor one that the tagger half sees is proof of absence.
@@ -163,6 +155,6 @@ def training_set(
     return TrainingSet(
         images, vocabulary, targets[:, keep], known[:, keep],
         TextEncoder().label_queries(vocabulary.names),
-        encoder_with(batch["encoder"].column(0)[0].as_py()), baseline.last_blocks,
-        stage.config.seed, stage.config.baseline.threads,
+        encoder_with(batch["encoder"].column(0)[0].as_py()), stage.config.seed,
+        stage.config.baseline.threads,
     )  # fmt: skip

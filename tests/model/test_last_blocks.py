@@ -13,7 +13,7 @@ from model.adapt import adapt, adapt_steps, mirror
 from model.checkpoint import CheckpointInfo, load_tagger, save_checkpoint
 from model.config import TrainConfig
 from model.encoder import make_encoder
-from model.last_blocks import LastBlocks, mean_blocks
+from model.last_blocks import LastBlocks
 from model.train import train_tagger
 from tests.model.helpers import SMALL, Floats, Halves, queries
 
@@ -91,21 +91,6 @@ def test_mirrored_pictures_have_left_and_right_exchanged() -> None:
     turned = mirror(features, torch.tensor([True, False]))
     assert turned[0].flatten().tolist() == [2, 1, 0, 5, 4, 3, 8, 7, 6]
     assert torch.equal(turned[1], features[1])
-
-
-def test_a_mean_of_blocks_is_half_way_and_training_goes_on_from_it() -> None:
-    one, other = Tiny().last_blocks(), Tiny().last_blocks()
-    with torch.no_grad():
-        other.blocks[0].weight.add_(2)
-    mean = mean_blocks([one, other])
-    torch.testing.assert_close(mean.blocks[0].weight, one.blocks[0].weight + 1)
-    features, targets = either(48)
-    still = LEARNING.model_copy(update={"encoder_epochs": 0})
-    tagger = train_tagger(features, targets, queries(2), still, encoder=Tiny(), blocks=mean)
-    assert np.array_equal(tagger.maps(features), mean.maps(features))
-    tagger = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), blocks=mean)
-    assert not np.array_equal(tagger.maps(features), mean.maps(features))
-    torch.testing.assert_close(mean.blocks[0].weight, one.blocks[0].weight + 1)
 
 
 def test_company_does_not_change_maps() -> None:
