@@ -52,7 +52,7 @@ def adapt(
     optimizer = torch.optim.AdamW(
         [{"params": learning, "lr": config.encoder_lr, "weight_decay": config.decay},
          *readout_groups(tagger, config)],
-        config.readout_lr, fused=True,
+        config.readout_lr,
     )  # fmt: skip
     steps = math.ceil(len(features) / config.encoder_batch) * config.encoder_epochs
     schedule = rate_schedule(optimizer, steps, config.warmup)
