@@ -42,7 +42,7 @@ class Encoder(Protocol):
 class EfficientNetLite0:
     """EfficientNet-Lite0 with ImageNet weights: 448 px in, 14 x 14 positions of 192 stored.
 
-    Its last four blocks make 1,280 of each 192. Pictures are twice the size that
+    Its last four blocks make 1,280 channels of the 192. Pictures are twice the size that
     it was trained with: things in crowded pictures are small, and a box can be no finer than a
     position (docs/benchmarks.md, "What limited cleaning").
     """
