@@ -138,8 +138,12 @@ def test_a_run_without_images_says_what_to_do(bad: Path, cli: Cli) -> None:
 def test_a_full_disk_is_one_clear_line_and_the_next_run_goes_on(
     source: Path, tmp_path: Path, cli: Cli
 ) -> None:
-    """A file size limit stands in for a full disk: both fail the write of the feature maps."""
+    """A file size limit stands in for a full disk: both fail the write of the features."""
     lake = tmp_path / "lake"
+    with source.open("a", newline="", encoding="utf-8") as file:
+        for number in range(4, 16):  # their features are larger than the catalog and the room
+            write_photo(tmp_path / "images" / f"{number}.jpg", number)
+            csv.writer(file).writerow((f"{number}.jpg", "a dog"))
     cli("init", "--lake", lake)
     cli("ingest", source, "--images", tmp_path / "images", "--lake", lake)
     room = (lake / "catalog.sqlite").stat().st_size + 100_000
