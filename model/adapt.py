@@ -22,10 +22,10 @@ WARMUP_EPOCHS = 4
 
 def adapt_steps(count: int, config: TrainConfig) -> int:
     """Steps of `adapt` over some images."""
+    if not config.encoder_epochs:
+        return 0
     alone = math.ceil(count / config.batch) * WARMUP_EPOCHS
-    return (alone + math.ceil(count / config.encoder_batch) * config.encoder_epochs) * bool(
-        config.encoder_epochs
-    )
+    return alone + math.ceil(count / config.encoder_batch) * config.encoder_epochs
 
 
 def adapt(

@@ -120,14 +120,8 @@ def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
     by_tag = {row["tag_id"]: row["cut"] for row in cuts}
     thresholds = np.array([by_tag.get(tag, 2.0) for tag in info.tag_ids], np.float32)
     columns = tuple((place,) for place in range(len(info.tag_ids)))
-    return LakeTagger(
-        tagger,
-        info,
-        encoder_with(info.encoder),
-        info.tag_names,
-        thresholds,
-        columns,
-    )
+    encoder = encoder_with(info.encoder)
+    return LakeTagger(tagger, info, encoder, info.tag_names, thresholds, columns)
 
 
 def own_names(lake: Path, names: Sequence[str]) -> list[str]:

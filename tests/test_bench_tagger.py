@@ -11,17 +11,14 @@ from bench import tagger
 from bench.tagger import Split, run
 from model.config import TrainConfig
 from model.encoder import ENCODERS
-from model.last_blocks import Halves, LastBlocks
+from model.last_blocks import LastBlocks
 from pipeline.config import Config, load_config
 
 
 class Plain:
-    """An encoder without last blocks: features are maps."""
+    """Of an encoder what training asks for; without last blocks, so that features are maps."""
 
     name, digest = "plain", "p"
-
-    def encode(self, pictures: object) -> Halves:
-        raise NotImplementedError
 
     def last_blocks(self) -> LastBlocks:
         return LastBlocks([])

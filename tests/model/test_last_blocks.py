@@ -21,12 +21,9 @@ LEARNING = SMALL.model_copy(update={"encoder_epochs": 12, "encoder_lr": 1e-2})
 
 
 class Tiny:
-    """An encoder whose last blocks are one small layer, the same at every call."""
+    """Of an encoder what training asks for; its last blocks are one small layer, always the same."""
 
     name, digest = "tiny", "t"
-
-    def encode(self, pictures: object) -> Halves:
-        raise NotImplementedError
 
     def last_blocks(self) -> LastBlocks:
         with torch.random.fork_rng():
