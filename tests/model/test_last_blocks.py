@@ -21,7 +21,7 @@ LEARNING = SMALL.model_copy(update={"encoder_epochs": 12, "encoder_lr": 1e-2})
 
 
 class Tiny:
-    """Of an encoder what training asks for; its last blocks are one small layer, always the same."""
+    """Of an encoder what training asks for; its last blocks are one small layer."""
 
     name, digest = "tiny", "t"
 
