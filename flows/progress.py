@@ -22,7 +22,7 @@ class Bars:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
-        self._inner: TaskID | None = None
+        self._inner: dict[str, TaskID] = {}
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -41,12 +41,15 @@ class Bars:
             try:
                 yield lambda units: progress.advance(task, units)
             finally:
-                self._progress = self._inner = None
+                self._progress = None
+                self._inner.clear()
 
     def progress(self, done: int, total: int, words: str) -> None:
-        """A second bar for steps within a unit, such as training."""
+        """A bar for steps within a unit, such as training, as long as it lasts."""
         if self._progress is None:
             return
-        if self._inner is None:
-            self._inner = self._progress.add_task("", total=total, words=words)
-        self._progress.update(self._inner, completed=done, total=total, words=words)
+        if words not in self._inner:
+            self._inner[words] = self._progress.add_task("", total=total, words=words)
+        self._progress.update(self._inner[words], completed=done, total=total)
+        if done == total:
+            self._progress.remove_task(self._inner.pop(words))

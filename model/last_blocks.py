@@ -15,6 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from model.products import half_products
+from model.windows import floats
+
 Halves = npt.NDArray[np.float16]
 
 
@@ -51,8 +54,32 @@ class LastBlocks(nn.Module):
         """
         if not len(features):
             return features
-        parts = [self(torch.from_numpy(features[n : n + 1]).float()) for n in range(len(features))]
+        with half_products():
+            parts = [self(floats(features[n : n + 1])) for n in range(len(features))]
         return torch.cat(parts).half().numpy()
+
+
+class Pointwise(nn.Linear):
+    """A 1 x 1 convolution (B, C, H, W) to (B, D, H, W) as the product that it is.
+
+    Torch's own takes a slow path on one CPU thread; with channels last in memory nothing is copied.
+    """
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d) -> Pointwise:
+        """The same map, with the same weights."""
+        found = cls(layer.in_channels, layer.out_channels)
+        with torch.no_grad():
+            found.weight.copy_(layer.weight.flatten(1))
+            if layer.bias is None:
+                found.bias.zero_()
+            else:
+                found.bias.copy_(layer.bias)
+        return found.eval()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, H, W)."""
+        return super().forward(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def square(features: Tensor) -> Tensor:

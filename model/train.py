@@ -14,6 +14,7 @@ from model.config import CaptionerConfig, TrainConfig
 from model.encoder import Encoder
 from model.errors import ModelError
 from model.losses import caption_loss
+from model.products import half_products
 from model.readout import (
     Examples,
     Ints,
@@ -33,6 +34,7 @@ from model.windows import all_windows, floats
 Progress = Callable[[int, int], None]
 
 
+@half_products()
 def train_tagger(
     features: Halves,
     targets: Floats,
@@ -122,6 +124,7 @@ def train_tagger(
     return tagger.eval()
 
 
+@half_products()
 def train_captioner(
     features: Halves,
     tags: Sequence[Sequence[int]],

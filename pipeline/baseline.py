@@ -46,7 +46,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 5
+    version = 6
     doc = "caption tags -> taggers and captioners, cross-fitted"
     unit = "corpus"
     pinned = True
@@ -67,8 +67,13 @@ class TrainBaseline(Stage):
         """A later cycle trains anew."""
         return {"cycle": self.cycle, "text": TextEncoder().digest}
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The tagger of all images, then what each fold needs."""
+        return ("corpus", *(f"fold {fold}" for fold in range(self.config.baseline.folds)))
+
     def run(self, batch: Batch, context: Context) -> Result:
-        """Models of role fold, captioner and baseline."""
+        """A tagger of role baseline, or a tagger and a captioner that have not seen a fold."""
         config = self.config.baseline
         images = images_of(batch["features"])
         tags, publication = _targets_source(batch, context)
@@ -82,15 +87,17 @@ class TrainBaseline(Stage):
             )
         vocabulary, targets = vocabulary.subset(keep), targets[:, keep]
         encoder = encoder_with(batch["encoder"].column(0)[0].as_py())
+        fold = self.parts.index(batch.unit) - 1
+        seen = images.folds(config.folds) != fold
         trainer = _Trainer(config, self.config.seed, vocabulary, encoder, publication, context)
-        rows = trainer.train(images, targets, batch["captions"])
+        rows = trainer.train(images.only(seen), targets[seen], batch["captions"], fold)
         artifact = digest([row["model_digest"] for row in rows])
-        counts = Counts(len(images.ids), len(images.ids))
-        return Result({"models": model_rows(rows)}, {batch.unit: counts}, artifact)
+        count = int(seen.sum())
+        return Result({"models": model_rows(rows)}, {batch.unit: Counts(count, count)}, artifact)
 
 
 class _Trainer:
-    """Trains the models of one baseline."""
+    """Trains the models of one part of a baseline."""
 
     def __init__(
         self, config: BaselineConfig, seed: int, vocabulary: Vocabulary, encoder: Encoder,
@@ -100,23 +107,16 @@ class _Trainer:
         self.vocabulary, self.encoder, self.publication = vocabulary, encoder, publication
         self.queries = TextEncoder().label_queries(vocabulary.names)
 
-    def train(self, images: Images, targets: Floats, captions: pa.Table) -> list[dict[str, Any]]:
-        """One row per model."""
-        folds = images.folds(self.config.folds)
-        rows = []
-        for fold in [*range(self.config.folds), -1]:
-            seen = folds != fold
-            if not seen.any() or targets[seen].sum() == 0:
-                continue
-            part = Images(
-                [i for i, s in zip(images.ids, seen, strict=True) if s],
-                images.fold_keys[seen],
-                images.features[seen],
-            )
-            tagger = self._tagger(part, targets[seen], fold)
-            rows.append(self._save(tagger, "fold" if fold >= 0 else "baseline", fold))
-            if fold >= 0:
-                rows.append(self._captioner(part, tagger, targets[seen], captions, fold))
+    def train(
+        self, images: Images, targets: Floats, captions: pa.Table, fold: int
+    ) -> list[dict[str, Any]]:
+        """One row per model on images that leave out `fold` (-1: none)."""
+        if targets.sum() == 0:
+            return []
+        tagger = self._tagger(images, targets, fold)
+        rows = [self._save(tagger, "fold" if fold >= 0 else "baseline", fold)]
+        if fold >= 0:
+            rows.append(self._captioner(images, tagger, targets, captions, fold))
         return [row for row in rows if row]
 
     def _tagger(self, images: Images, targets: Floats, fold: int) -> Tagger:

@@ -50,7 +50,7 @@ class BaselineConfig(Section):
 
     folds: int = Field(3, ge=3, description="a model never judges images of its own folds")
     min_images: int = Field(5, ge=1, description="tags with fewer training images are not learned")
-    threads: int = Field(2, ge=1, description="threads of a training job; part of the result")
+    threads: int = Field(1, ge=1, description="threads per training; part of the result")
     tagger: TrainConfig = TrainConfig()
     captioner: CaptionerConfig = CaptionerConfig()
 
@@ -125,6 +125,7 @@ class PublishConfig(Section):
 class RetrainConfig(Section):
     """Training on the published tags, then fine-tuning on the cleanest images."""
 
+    threads: int = Field(2, ge=1, description="threads of training; part of the result")
     tagger: TrainConfig = TrainConfig()
     finetune: TrainConfig = TrainConfig(readout_epochs=3, readout_lr=5e-5, epochs=0)
     clean_subset: str = Field(

@@ -38,6 +38,11 @@ class Images:
         """The fold of each image, (N,)."""
         return self.fold_keys % count
 
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Images:
+        """The images where `chosen` (N,) is true."""
+        rows = np.flatnonzero(chosen)
+        return Images([self.ids[r] for r in rows], self.fold_keys[rows], self.features[rows])
+
     def rows_of(self, image_ids: pa.ChunkedArray | pa.Array) -> Ints:
         """The row of each image id; -1 where it is not among these images."""
         place = {image_id: row for row, image_id in enumerate(self.ids)}

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Event, Thread
+from time import monotonic
 from typing import Protocol
 
 
@@ -27,3 +31,43 @@ class Quiet:
 
     def progress(self, done: int, total: int, words: str) -> None:
         """Nothing."""
+
+
+class Relayed(Quiet):
+    """Of a worker: tells the process that started it, some times a second."""
+
+    def __init__(self, sender: Connection) -> None:
+        self._sender = sender
+        self._last = 0.0
+
+    def progress(self, done: int, total: int, words: str) -> None:
+        """One small write, which a pipe keeps whole though several workers share it."""
+        if done == total or monotonic() - self._last > EVERY:
+            self._sender.send((done, total, words))
+            self._last = monotonic()
+
+
+@contextmanager
+def relay(reporter: Reporter) -> Iterator[Connection]:
+    """What workers send into the connection's end is told to `reporter`."""
+    receiver, sender = get_context("spawn").Pipe(duplex=False)
+    ended = Event()
+
+    def listen() -> None:
+        while not ended.is_set():
+            if receiver.poll(EVERY):
+                reporter.progress(*receiver.recv())
+
+    listener = Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield sender
+    finally:
+        ended.set()
+        listener.join()
+        receiver.close()
+        sender.close()
+
+
+EVERY = 0.2
+"""Seconds."""

@@ -56,7 +56,7 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 5
+    version = 6
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True
@@ -123,13 +123,10 @@ class TrainingSet:
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> TrainingSet:
         """The images where `chosen` (N,) is true."""
-        rows = np.flatnonzero(chosen)
-        images = Images(
-            [self.images.ids[r] for r in rows],
-            self.images.fold_keys[rows],
-            self.images.features[rows],
-        )
-        return replace(self, images=images, targets=self.targets[chosen], known=self.known[chosen])
+        return replace(
+            self, images=self.images.only(chosen), targets=self.targets[chosen],
+            known=self.known[chosen],
+        )  # fmt: skip
 
     def train(
         self, config: TrainConfig, context: Context, words: str, init: Tagger | None = None
@@ -156,5 +153,5 @@ def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) 
         images, vocabulary, targets[:, keep], known[:, keep],
         TextEncoder().label_queries(vocabulary.names),
         encoder_with(batch["encoder"].column(0)[0].as_py()), stage.config.seed,
-        stage.config.baseline.threads,
+        stage.config.retrain.threads,
     )  # fmt: skip

@@ -22,9 +22,9 @@ from pipeline.config import Config
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest, digest_keys
 from pipeline.plan import CYCLE, OUTSIDE, check_plan
-from pipeline.reporting import Quiet, Reporter
+from pipeline.reporting import Quiet, Reporter, relay
 from pipeline.stage import Stage, Unit
-from pipeline.work import Job, Staged, execute, in_pool, work_id
+from pipeline.work import Job, Staged, execute, in_pool, start_worker, work_id
 from storage.crash import crash_point
 from storage.lake import Lake
 from storage.schemas import TABLES
@@ -63,7 +63,7 @@ class Runner:
         self.run_id = uuid.uuid4().hex[:12]
         newest = "SELECT coalesce(max_by(cycle, recorded_at), 1) FROM runs"
         self.cycle = cycle or int(self.lake.scalar(newest))
-        self._corpus_rows: dict[str, dict[str, Any]] | None = None
+        self._corpus_rows: dict[tuple[str, str], dict[str, Any]] | None = None
 
     # ---- running -------------------------------------------------------------------------------
 
@@ -163,7 +163,11 @@ class Runner:
             for job in jobs:
                 yield execute(job, self.lake, self.reporter)
             return
-        with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with (
+            relay(self.reporter) as sender,
+            ProcessPoolExecutor(self.workers, context, start_worker, (sender,)) as pool,
+        ):
             yield from in_pool(pool, jobs, 2 * self.workers)
 
     def commit(self, staged: Staged) -> None:
@@ -215,7 +219,8 @@ class Runner:
                 "SELECT work_id FROM current_ledger WHERE list_contains($names, stage)",
                 {"names": names},
             )
-            return [Unit("corpus", digest_keys(works.column(0).to_pylist()))]
+            key = digest_keys(works.column(0).to_pylist())
+            return [Unit(part, key) for part in stage.parts]
         if stage.unit == "tag":
             sql = (
                 "SELECT tag_id::VARCHAR, list(region_id) FROM current_regions r "
@@ -241,11 +246,26 @@ class Runner:
         ]
 
     def current(self, name: str) -> dict[str, Any] | None:
-        """The ledger row of a stage over the whole corpus; read once per stage."""
+        """The ledger row of a stage over the whole corpus; read once per stage.
+
+        Of a stage in parts the first one's, with an artifact of all; none while they do not fit.
+        """
         if self._corpus_rows is None:
-            rows = self.lake.query("SELECT * FROM current_ledger WHERE unit = 'corpus'").to_pylist()
-            self._corpus_rows = {row["stage"]: row for row in rows}
-        return self._corpus_rows.get(name)
+            names = [name for name, stage in CYCLE.items() if stage.unit == "corpus"]
+            rows = self.lake.query(
+                "SELECT * FROM current_ledger WHERE list_contains($names, stage)", {"names": names}
+            ).to_pylist()
+            self._corpus_rows = {(row["stage"], row["unit"]): row for row in rows}
+        parts = CYCLE[name](self.config, self.cycle).parts
+        found: list[dict[str, Any]] = [
+            self._corpus_rows[name, part] for part in parts if (name, part) in self._corpus_rows
+        ]
+        works = {(row["fingerprint"], row["unit_digest"]) for row in found}
+        if len(found) < len(parts) or len(works) > 1:
+            return None
+        if len(found) == 1:
+            return found[0]
+        return found[0] | {"artifact": digest([row["artifact"] for row in found])}
 
     def _not_done(self, stage: Stage, fingerprint: str, units: list[Unit]) -> list[Unit]:
         """Units without a row for this work; where an older work fits again, make it current."""

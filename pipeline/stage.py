@@ -114,6 +114,11 @@ class Stage(ABC):
         self.config = config
         self.cycle = cycle
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the units of a corpus stage: what can be done side by side, and again."""
+        return ("corpus",)
+
     def identity(self) -> dict[str, Any]:
         """What else the fingerprint covers: digests of parsers, encoders and the like."""
         return {}

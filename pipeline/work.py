@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.config import Config
 from pipeline.errors import ImbalanceError
 from pipeline.fingerprint import digest
 from pipeline.plan import CYCLE
-from pipeline.reporting import Quiet, Reporter
+from pipeline.reporting import Quiet, Relayed, Reporter
 from pipeline.stage import Batch, Context, Counts, Result, Stage, Unit
 from storage.crash import crash_point
 from storage.lake import Lake
@@ -73,6 +74,16 @@ def in_pool(pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int) -> I
             yield future.result()
 
 
+_reporter: Reporter = Quiet()
+"""Of a worker process."""
+
+
+def start_worker(sender: Connection) -> None:
+    """Called once in each worker: what it does is told through `sender`."""
+    global _reporter
+    _reporter = Relayed(sender)
+
+
 @lru_cache(maxsize=1)
 def _worker_lake(path: Path) -> Lake:
     return Lake.open(path, read_only=True)
@@ -87,7 +98,7 @@ def _worker_stage(
 
 
 def _execute_in_pool(job: Job) -> Staged:
-    return execute(job, _worker_lake(job.lake), Quiet())
+    return execute(job, _worker_lake(job.lake), _reporter)
 
 
 def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:

@@ -44,8 +44,11 @@ def test_first_and_last_blocks_are_the_whole_network(encoder: Encoder) -> None:
     (picture,) = pictures(1)
     with torch.inference_mode():
         features = plain.eval().extract_features(own.prepare(picture)[None])[0].flatten(1).T
-    maps = encoder.last_blocks().maps(encoder.encode([picture]))
-    np.testing.assert_allclose(maps[0], features.numpy(), atol=1e-2)
+        blocks, stored = encoder.last_blocks(), encoder.encode([picture])
+        exact = blocks(torch.from_numpy(stored).float())[0]
+    torch.testing.assert_close(exact, features, rtol=0, atol=1e-2)
+    # Half products move a value by hundredths, where the processor has them.
+    assert np.abs(blocks.maps(stored)[0] - exact.numpy()).mean() < 0.03 * exact.mean()
 
 
 def test_nothing_in_nothing_out(encoder: Encoder) -> None:
