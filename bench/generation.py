@@ -37,6 +37,7 @@ from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, open_source
 from pipeline.reporting import Quiet
 from pipeline.runner import Runner
+from pipeline.work import cores
 from storage.lake import Lake
 
 
@@ -49,7 +50,7 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
     first, others = _split_captions(data / "captions.csv")
     lake_path = out / f"generation-{seed}"
     _fill(lake_path, data, first, out, config)
-    Runner(lake_path, config).run(until="publish", command="bench")
+    Runner(lake_path, config, workers=cores()).run(until="publish", command="bench")
     with Lake.open(lake_path, read_only=True) as lake:
         return _measure(lake, others, config)
 

@@ -13,11 +13,12 @@ from model.windows import split
 from pipeline.columns import Floats, Halves
 from pipeline.config import Config
 from pipeline.runner import Runner
+from pipeline.work import cores
 
 
 def run_stages(path: Path, config: Config, *, first: str | None = None, until: str) -> None:
     """Run the cycle of a lake as far as `until`; what is done is skipped."""
-    runner = Runner(path, config)
+    runner = Runner(path, config, workers=cores())
     with runner.lake:  # closed before anybody copies it
         runner.run(first=first, until=until, command="bench")
 

@@ -24,6 +24,7 @@ from pipeline.config import Config
 from pipeline.demo import demo_config, run_demo
 from pipeline.reporting import Quiet
 from pipeline.scoring import TRUTH
+from pipeline.work import cores
 from storage.lake import Lake
 
 SCENES = 800
@@ -107,7 +108,7 @@ def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     changed = "".join(f"-{key}-{value}" for key, value in sorted(settings.items()))
     folder = out / f"planted-{seed}{changed}"
     started = time.perf_counter()
-    steps = run_demo(folder, scenes, seed, 1, Quiet(), recipe)["steps"]
+    steps = run_demo(folder, scenes, seed, cores(), Quiet(), recipe)["steps"]
     seconds = time.perf_counter() - started
     with Lake.open(folder / "lake", read_only=True) as lake:
         (missing,) = lake.query(_MISSING).column(0).to_pylist()

@@ -46,6 +46,7 @@ from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, open_source
 from pipeline.reporting import Quiet
 from pipeline.runner import Runner
+from pipeline.work import cores
 from storage.lake import Lake
 
 SCENES = 800
@@ -117,7 +118,7 @@ def planted(seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Split, Config]]
         paths, config = DemoPaths(out / f"tagger-planted-{seed}"), demo_config(SCENES, seed)
         make_scenes(paths, SCENES, seed, Quiet())
         fill_lake(paths, config, Quiet())
-        Runner(paths.lake, config).run(until="encode", command="bench")
+        Runner(paths.lake, config, workers=cores()).run(until="encode", command="bench")
         with Lake.open(paths.lake, read_only=True) as lake:
             train, test = (
                 images_of(lake.query(TRAIN_FEATURES)),
@@ -145,7 +146,7 @@ def photos(data: Path, seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Spli
     with Lake.open(path) as lake:
         records = open_source(data / "captions.csv", "csv", ReaderOptions(images=data / "images"))
         ingest(lake, records, config.ingest, split="train", reporter=Quiet())
-    Runner(path, config).run(until="encode", command="bench")
+    Runner(path, config, workers=cores()).run(until="encode", command="bench")
     with Lake.open(path, read_only=True) as lake:
         images = images_of(lake.query(TRAIN_FEATURES))
         vocabulary = vocabulary_of(lake.query(LABELS))

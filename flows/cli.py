@@ -114,7 +114,7 @@ def ingest(
 def run(
     lake: LakeDir = DEFAULT_LAKE,
     until: Annotated[str | None, typer.Option(help="the last stage to run")] = None,
-    workers: Workers = 1,
+    workers: Workers = None,
     next_cycle: Annotated[
         bool, typer.Option("--next-cycle", help="train on the last publication's tags")
     ] = False,
@@ -129,7 +129,7 @@ def run(
 @app.command()
 def retrain(
     lake: LakeDir = DEFAULT_LAKE,
-    workers: Workers = 1,
+    workers: Workers = None,
     config: ConfigFile = None,
     set: Settings = None,
     json_: AsJson = False,
@@ -139,7 +139,7 @@ def retrain(
 
 
 def _run(
-    lake: Path, config: Path | None, settings: list[str] | None, workers: int, as_json: bool,
+    lake: Path, config: Path | None, settings: list[str] | None, workers: int | None, as_json: bool,
     *, first: str | None = None, until: str | None = None, next_cycle: bool = False,
     force: frozenset[str] = frozenset(),
 ) -> None:  # fmt: skip
@@ -148,8 +148,9 @@ def _run(
 
     loaded = load_config(config, settings or [])  # a mistake in it shows before torch is imported
     from pipeline.runner import Runner
+    from pipeline.work import cores
 
-    runner = Runner(lake, loaded, workers=workers, reporter=Bars())
+    runner = Runner(lake, loaded, workers=workers or cores(), reporter=Bars())
     if next_cycle:
         runner.cycle += 1
     done = runner.run(first=first, until=until, force=force)
@@ -295,15 +296,16 @@ def demo(
     ),
     scenes: Annotated[int, typer.Option(min=8, help="training scenes")] = 800,
     seed: Annotated[int, typer.Option(help="of scenes and training")] = 0,
-    workers: Workers = 1,
+    workers: Workers = None,
     json_: AsJson = False,
 ) -> None:
     """The whole cycle on built-in captioned scenes with planted truth, and a report."""
     from flows.progress import Bars
     from flows.show import print_demo
     from pipeline.demo import run_demo
+    from pipeline.work import cores
 
-    print_demo(run_demo(out, scenes, seed, workers, Bars()), json_)
+    print_demo(run_demo(out, scenes, seed, workers or cores(), Bars()), json_)
 
 
 @app.command()

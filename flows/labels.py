@@ -44,7 +44,7 @@ def build(
     out: Annotated[
         Path | None, typer.Option(help="with --captions: the .csv to write, to be imported later")
     ] = None,
-    workers: Workers = 1,
+    workers: Workers = None,
     config: ConfigFile = None,
     set: Settings = None,
 ) -> None:
@@ -68,7 +68,9 @@ def build(
     if captions is not None or out is not None:
         _build_from_file(captions, out, wanted)
         return
-    _say(build_system(lake, wanted, lasting, workers, Bars()))
+    from pipeline.work import cores
+
+    _say(build_system(lake, wanted, lasting, workers or cores(), Bars()))
 
 
 def _build_from_file(captions: str | None, out: Path | None, config: Config) -> None:

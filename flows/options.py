@@ -13,5 +13,7 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", help="stage.key=value, over the config file")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Workers = Annotated[int, typer.Option(min=1, help="worker processes")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="worker processes; as many as cores, 8 at most")
+]
 DEFAULT_LAKE = Path("lake")

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import doors  # noqa: F401 - telemetry off, also in a worker
 from pipeline.config import Config, load_config
 from pipeline.runner import Runner, stage_names
+from pipeline.work import cores
 
 GROUP = 16
 """Units of work per task, so that a task is about half a minute of work or more."""
@@ -31,7 +32,7 @@ def run_units(
     lake: str, config: str, stage: str, units: list[str], forced: bool, count: int
 ) -> int:
     """Run those units of a stage that are not done yet; returns how many that were."""
-    runner = Runner(Path(lake), Config.model_validate_json(config))
+    runner = Runner(Path(lake), Config.model_validate_json(config), workers=cores())
     wanted = set(units)
     jobs = [job for job in runner.pending(stage, forced) if {u.id for u in job.units} & wanted]
     done = runner.run_jobs(jobs, f"prefect {stage}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -74,14 +77,32 @@ def in_pool(pool: ProcessPoolExecutor, jobs: Sequence[Job], in_flight: int) -> I
             yield future.result()
 
 
+MOST_WORKERS = 8
+"""Unless more are asked for: each holds models and a part of the images."""
 _reporter: Reporter = Quiet()
 """Of a worker process."""
 
 
+def cores() -> int:
+    """How many workers keep this machine busy, `MOST_WORKERS` at most."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
 def start_worker(sender: Connection) -> None:
-    """Called once in each worker: what it does is told through `sender`."""
+    """Called once in each worker: what it does is told through `sender`.
+
+    It ends when the process that started it does, also when that one is killed.
+    """
     global _reporter
     _reporter = Relayed(sender)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @lru_cache(maxsize=1)
