@@ -71,6 +71,7 @@ def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
     if prep is not None and prep.low == "with" and prep.head is not None:
         own = own or prep.head.pos == "VERB"
+    own = own or (_is_scene(thing) and not _is_scene(worn))
     if own and worn.pos in NOMINAL and _is_ground(_base(thing)):
         _hung(word, _who_or_what(worn))
 
@@ -149,6 +150,10 @@ def in_the_weather(word: Word, words: list[Word]) -> None:
 def _is_ground(name: str) -> bool:
     """Where somebody can be: a street, the grass, the sand."""
     return wordnet.noun_kind(name) == "scene" or wordnet.supersense(name, "n") in _GROUND
+
+
+def _is_scene(noun: Word) -> bool:
+    return wordnet.noun_kind(_base(noun)) == "scene"
 
 
 def _thing(prep: Word) -> Word | None:
