@@ -65,3 +65,17 @@ def merely_describes(adjective: str, name: str) -> bool:
         return False
     over = {wordnet.sense(*link) for link in known[0].hypernyms}
     return not over.isdisjoint(heads)
+
+
+@wordnet.remembered
+def is_of_a_part(word: str) -> bool:
+    """ "haired", "sleeved", "legged": made of a part's name and "-ed", no verb's form."""
+    if wordnet.count(wordnet.lemma(word, "v", inflected=True), "v"):
+        return False
+    stems = (word[:-1], word[:-2], word[:-3] if word[-3:-2] == word[-4:-3] else "")
+    return any(stem and _is_part(stem) for stem in stems)
+
+
+def _is_part(noun: str) -> bool:
+    found = wordnet.senses(noun, "n")[:1]
+    return any(s.lexname == "noun.body" or wordnet.is_worn(noun) for s in found)

@@ -18,6 +18,7 @@ _NOUN = (
     mend_nouns.adverb_read_as_noun,
     mend_nouns.never_a_noun,
     mend_nouns.quality_read_as_noun,
+    mend_nouns.participle_read_as_name,
     mend_nouns.partner_read_as_modifier,
     mend_nouns.coordinated_with_a_verb,
     mend_nouns.way_read_as_object,
@@ -29,6 +30,8 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
     "VERB": (
         mend_others.only_a_noun,
         mend_others.only_an_adjective,
+        mend_others.quality_read_as_order,
+        mend_others.noun_after_and,
         mend_others.name_read_as_participle,
         mend_others.participle_after_of,
         mend_others.quality_among_adjectives,
@@ -42,11 +45,13 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_others.noun_read_as_adjective,
     ),
     "ADJ": (
+        mend_others.quality_after_and,
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
     ),
     "ADV": _EXCLAMATION,
     "ADP": (
+        mend_places.particle_read_as_place,
         mend_places.with_in_the_background,
         mend_places.with_somebody_doing,
         mend_places.with_his_own,

@@ -8,6 +8,7 @@ from parsing.mend_tree import (
     after,
     before,
     first_of,
+    give_way,
     infinitive,
     living,
     more_verb,
@@ -91,10 +92,15 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
     left = before(word, words)
     prep = word.head
-    if left is None or word.tag not in ("NNS", "VBZ") or word.dep != "pobj" or prep is None:
+    if left is None or word.tag not in ("NNS", "VBZ") or prep is None:
+        return
+    worn = word.dep == "dobj" and prep.tag == "VBG" and prep.dep == "acl"
+    if word.dep != "pobj" and not worn:
         return
     subject = prep.head
-    if left.head is not word or left.dep != "compound" or not singular(left):
+    if left.head is not word or left.dep not in ("compound", "amod"):
+        return
+    if not wordnet.has(left.low, "n") or left.tag == "NNS":
         return
     if subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
         return
@@ -106,7 +112,8 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
         child.moved(left, child.dep)
     word.moved(None, "ROOT")
     take_over(word, subject)
-    left.moved(prep, "pobj")
+    left.moved(prep, "dobj" if worn else "pobj")
+    left.pos = "NOUN"
     word.pos, word.tag = "VERB", "VBZ"
 
 
@@ -183,7 +190,20 @@ def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
 
 def never_a_noun(word: Word, words: list[Word]) -> None:
     """ "smiling underwater", "upside down": nouns to the tagger only."""
-    if word.pos not in NOMINAL or word.kids("det", "amod", "poss", "compound"):
+    left = before(word, words)
+    if word.pos not in NOMINAL or word.kids("det", "amod", "poss"):
+        return
+    if left is not None and left.pos == "VERB" and left.head in word.kids("compound", "nmod"):
+        # "a toddler swimming underwater"
+        only_adverb = wordnet.has(word.low, "r") or wordnet.has(word.low, "a")
+        if left.head and only_adverb and not wordnet.has(_lemma(word), "n"):
+            for child in [c for c in word.children if c.i > word.i]:
+                child.moved(left, child.dep)
+            give_way(word, left.head)
+            word.moved(left, "advmod")
+            word.pos, word.tag = "ADV", "RB"
+        return
+    if word.kids("compound"):
         return
     follows = after(word, words)
     both = f"{word.low} {follows.low}" if follows else ""
@@ -206,6 +226,9 @@ def quality_read_as_noun(word: Word, words: list[Word]) -> None:
         usual = wordnet.count(word.low, "a") > weight * as_noun
         if not as_noun and wordnet.has(word.low, "a"):  # "hind legs"
             usual = usual or wordnet.supersense(_lemma(word.head), "n") == "noun.body"
+        follows = after(word, words)
+        if follows is not None and follows.pos == "ADJ" and follows.head is word.head:
+            usual = usual or wordnet.has(word.low, "a")  # "hip young people"
         if word.pos in NOMINAL and usual and not wordnet.is_colour(word.low):
             word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
         return
@@ -215,12 +238,24 @@ def quality_read_as_noun(word: Word, words: list[Word]) -> None:
         word.pos, word.tag, word.dep = "ADJ", "JJ", "acomp"
 
 
+def participle_read_as_name(word: Word, words: list[Word]) -> None:
+    """ "tattooed barber": no noun ends so."""
+    if word.dep not in ("amod", "compound", "nmod") or not word.low.endswith("ed"):
+        return
+    if wordnet.has(word.low, "n") or word.head is None or word.i > word.head.i:
+        return
+    if infinitive(word):
+        word.pos, word.tag, word.dep = "VERB", "VBN", "amod"
+
+
 def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     """ "actor and film director": two people, not a director of two kinds."""
     last = word.head
     if word.dep not in ("nmod", "compound") or last is None or last.pos not in NOMINAL:
         return
-    inner = next((c for c in word.kids("conj") if c.i == last.i - 1), None)
+    inner = next(iter(word.kids("conj")), None)
+    if inner is None or any(w.head is not last for w in words[inner.i + 1 : last.i]):
+        return
     if inner is None or inner.pos not in NOMINAL or not (living(word) and living(last)):
         return
     place, dep = last.head, last.dep
@@ -266,6 +301,8 @@ def way_read_as_object(word: Word, words: list[Word]) -> None:
     particle = words[first - 1]
     if particle.dep != "prt" or particle.head is not verb or particle.i != verb.i + 1:
         return
-    if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")):
+    base = wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")
+    somewhere = wordnet.noun_kind(_lemma(word)) == "scene"
+    if wordnet.is_travel(base) or (somewhere and not wordnet.has(f"{base} {particle.low}", "v")):
         particle.dep, particle.pos = "prep", "ADP"
         word.moved(particle, "pobj")

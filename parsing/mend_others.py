@@ -6,9 +6,18 @@ from parsing import wordnet
 from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, take_over
 from parsing.words import Word
 
-LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
+LINKING = {"appear", "become", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
 """Verbs that join a thing with its quality."""
 _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
+
+
+_ORDERS = 4  # a verb that is so many times as frequent as the noun may be an order after all
+_DOINGS = {"noun.act", "noun.cognition", "noun.event", "noun.process", "noun.state"}
+_MADE = {"noun.Tops", "noun.artifact", "noun.location"}  # "location" is of the first
+
+
+def _verb(word: Word) -> str:
+    return wordnet.lemma(word.low, "v", inflected=word.tag not in ("VB", "VBP"))
 
 
 def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
@@ -80,8 +89,26 @@ def name_read_as_participle(word: Word, words: list[Word]) -> None:
         act = wordnet.supersense(wordnet.lemma(follows.low, "n", inflected=True), "n") == "noun.act"
         verb = wordnet.lemma(word.low, "v", inflected=True)
         usual = wordnet.count(word.low, "n") > wordnet.count(verb, "v")  # "wedding guests"
+        if left is None or left.pos not in NOMINAL:  # not "a man holding pole"
+            usual = usual or _made_for(word, follows, verb)
         if (act or usual) and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
             word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
+    elif follows is not None and word.i == 0 and follows.dep == "dobj" and follows.head is word:
+        if wordnet.has(f"{word.low} {_singular(follows)}", "n"):  # "reading room in a villa"
+            give_way(word, follows)
+            word.moved(follows, "compound")
+            word.pos, word.tag = "NOUN", "NN"
+
+
+def _singular(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
+
+
+def _made_for(word: Word, thing: Word, verb: str) -> bool:
+    """ "a filming location", "a cooling rack": what it is for, not what it does."""
+    made = wordnet.supersense(_singular(thing), "n") in _MADE
+    doing = wordnet.supersense(word.low, "n") in _DOINGS
+    return made and doing and not wordnet.is_travel(verb)
 
 
 def participle_after_of(word: Word, words: list[Word]) -> None:
@@ -134,10 +161,22 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
     """ "fire over a black base": at the start of a caption hardly anybody gives an order."""
-    if word.i or word.tag != "VB" or word.kids("dobj", "prt", "nsubj", "xcomp"):
+    follows = after(word, words)
+    if word.i or follows is None or word.kids("dobj", "nsubj", "ccomp", "aux"):
         return
-    if wordnet.has(word.low, "n") and not more_verb(word):
-        word.pos, word.tag = "NOUN", "NN"
+    base = wordnet.lemma(word.low, "n", inflected=word.tag == "VBZ")
+    if not wordnet.has(base, "n"):
+        return
+    if word.kids("prt", "xcomp") or word.tag != "VB":
+        named = word.tag == "VBZ" or (follows.pos == "ADP" and word.tag in ("VBG", "VBP"))
+        named = named or (living(word) and follows.tag == "VBG")
+    else:
+        named = follows.pos == "ADP" or not more_verb(word)
+    often = wordnet.count(base, "n") * _ORDERS >= wordnet.count(_verb(word), "v")
+    if named and often and (word.tag == "VB" or wordnet.supersense(base, "n") not in _DOINGS):
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"
+        for child in word.kids("xcomp"):
+            child.dep = "acl"
 
 
 def noun_read_as_past(word: Word, words: list[Word]) -> None:
@@ -176,7 +215,8 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
         return
     if not all(s.pos == "ADJ" and s.i < word.i for s in subjects):
         return
-    if not subjects and not (word.dep == "ROOT" and word.i == 0 and word.tag == "VBN"):
+    first = word.i == sum(c.i < word.i for c in word.kids("npadvmod", "advmod"))
+    if not subjects and not (word.dep == "ROOT" and first and word.tag != "VBG"):
         return
     for subject in subjects:
         subject.dep = "amod"
@@ -204,3 +244,40 @@ def name_read_as_state(word: Word, words: list[Word]) -> None:
     if wordnet.has(f"{left.low} {word.low}", "n"):
         word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
         left.dep = "compound"
+
+
+def quality_read_as_order(word: Word, words: list[Word]) -> None:
+    """ "Wet brown dog": nothing that hangs on a noun like an adjective is an order."""
+    if word.tag in ("VB", "VBP", "VBD") and word.dep == "amod" and wordnet.has(word.low, "a"):
+        if word.head is not None and word.i < word.head.i:
+            word.pos, word.tag = "ADJ", "JJ"
+
+
+def noun_after_and(word: Word, words: list[Word]) -> None:
+    """ "in dresses and head scarves", "has a nose and face makeup": no verb has this form there."""
+    follows, first = after(word, words), word.head
+    if word.tag not in ("VB", "VBP") or word.dep != "conj" or first is None or follows is None:
+        return
+    if follows.dep != "dobj" or follows.head is not word or word.kids("aux", "nsubj", "prt"):
+        return
+    if first.tag in ("VB", "VBP") or not wordnet.has(word.low, "n") or word.i < 3:
+        return
+    if first.tag == "NNS" and more_verb(word):
+        return
+    partner = words[word.i - 2]
+    if words[word.i - 1].low != "and" or partner.pos not in NOMINAL:
+        return
+    give_way(word, follows)
+    word.moved(follows, "compound")
+    word.pos, word.tag = "NOUN", "NN"
+    follows.moved(partner, "conj")
+
+
+def quality_after_and(word: Word, words: list[Word]) -> None:
+    """ "a tree and cute birds": an adjective before a noun is that noun's."""
+    follows, first = after(word, words), word.head
+    if word.dep != "conj" or first is None or first.pos not in NOMINAL or follows is None:
+        return
+    if follows.pos in NOMINAL and follows.dep == "conj" and words[word.i - 1].low in ("and", "or"):
+        if wordnet.has(word.low, "a"):
+            word.moved(follows, "amod")

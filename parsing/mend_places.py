@@ -26,6 +26,8 @@ _GROUND = {"noun.object", "noun.phenomenon", "noun.plant", "noun.substance"}
 _GROWS = {"noun.object", "noun.plant"}
 _DOERS = ("nsubj", "nsubjpass", "npadvmod", "dep")
 _FINITE = {"VBD", "VBN", "VBP", "VBZ"}
+_LED_TO = {"CD", "DT", "JJ", "NN", "NNP", "NNS", "PRP", "PRP$", "VBG", "WDT"}
+_NEVER_PARTICLES = {"as", "like", "than", "with"}
 _WEATHER = {"noun.phenomenon"}
 
 
@@ -181,3 +183,17 @@ def _hung(word: Word, goal: Word | None) -> None:
     if goal is None or (goal.dep == "ROOT" and goal.pos == "VERB" and not goal.kids(*_DOERS)):
         return
     word.moved(goal, "prep")
+
+
+def particle_read_as_place(word: Word, words: list[Word]) -> None:
+    """ "a crowd looks on": a preposition that leads nowhere belongs to the verb."""
+    verb = word.head
+    if word.dep not in ("prep", "advmod") or word.children or verb is None or verb.pos != "VERB":
+        return
+    if word.i != verb.i + 1 or word.low in _NEVER_PARTICLES:
+        return
+    if word.i + 1 < len(words) and words[word.i + 1].tag in _LED_TO:
+        return
+    base = wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))
+    if wordnet.has(f"{base} {word.low}", "v"):
+        word.dep = "prt"

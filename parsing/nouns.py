@@ -123,12 +123,20 @@ def _names_something(word: Word) -> bool:
         return False
     if word.dep == "amod" and describing.is_material(word.low):
         return False
+    if word.low == "mine" and not word.children:
+        return False  # "a friend of mine"
     if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):
         return True
     # "a beach photo" shows a beach
     return noun_lemma(word.head) in lexicon.noise("n") and not wordnet.has(
         f"{word.low} {word.head.low}", "n"
     )
+
+
+def _all_noise(first: Word, head: Word) -> bool:
+    """ "a light background stock vector" is all about the picture, from "background" on."""
+    noise = lexicon.noise("n") | lexicon.noise("a")
+    return head.low in noise and all(c.low in noise for c in head.children if first.i < c.i < head.i)
 
 
 def _inside_name(word: Word, head: Word) -> bool:
@@ -267,6 +275,8 @@ def _compound_start(before: list[Word], head: Word) -> int:
     for word in reversed(before):
         if not _belongs(word) or (made and describing.is_material(word.low)):
             break
+        if word.low == head.low:  # "person person": two of them
+            break
         size += 1
     return size
 
@@ -283,7 +293,7 @@ def _belongs(word: Word) -> bool:
         return False
     if wordnet.supersense(noun_lemma(word), "n") == "noun.quantity":
         return False  # "inch"
-    return not wordnet.is_colour(word.low) and word.low not in lexicon.noise("n")
+    return not wordnet.is_colour(word.low) and noun_lemma(word) not in lexicon.noise("n")
 
 
 def _joined(part: list[Word]) -> str:

@@ -15,6 +15,8 @@ _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
 _HAPPENING = {"noun.act", "noun.event"}
 _WHEN = {"during", "after", "before", "since", "until", "till"}
+_SUPPORT = {"begin", "continue", "prepare", "start", "use"}
+_SHOWING = {"depict", "feature", "illustrate", "photograph", "represent", "see", "show", "view"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
 
@@ -53,6 +55,17 @@ def action_name(word: Word) -> str | None:
         if own and not set(own) & set(wordnet.senses(base, "v")):
             return phrasal
     return base
+
+
+def is_done(word: Word, doers: list[Phrase]) -> bool:
+    """Whether a verb of the noise list says more here than that the picture shows something."""
+    base = base_form(word)
+    if base in _SUPPORT:
+        return bool(word.kids("dobj")) and not word.kids("xcomp", "advcl")
+    if base == "get":
+        return bool(word.kids("prep")) and not word.kids("acomp", "xcomp", "oprd", "dobj", "attr")
+    alive = bool(doers) and all(wordnet.is_living(doer.name) for doer in doers)
+    return base in _SHOWING and alive and bool(word.kids("dobj")) and not is_passive(word)
 
 
 def base_form(word: Word) -> str:
@@ -205,7 +218,7 @@ def places(word: Word, nouns: Nouns) -> Iterator[Place]:
 def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
     """Walk "next" -> "to" -> pillow and "in" -> "front" -> "of" -> table."""
     said = [*before, word.low]
-    if len(said) > 6 or (word.low in _WHEN and not before):
+    if len(said) > 6 or word.low == "than" or (word.low in _WHEN and not before):
         return
     for inner in word.kids("prep"):
         yield from _follow(inner, said, nouns)
