@@ -26,7 +26,7 @@ _GROUND = {"noun.object", "noun.phenomenon", "noun.plant", "noun.substance"}
 _GROWS = {"noun.object", "noun.plant"}
 _DOERS = ("nsubj", "nsubjpass", "npadvmod", "dep")
 _FINITE = {"VBD", "VBN", "VBP", "VBZ"}
-_LED_TO = {"CD", "DT", "JJ", "NN", "NNP", "NNS", "PRP", "PRP$", "VBG", "WDT"}
+_LED_TO = {"CD", "DT", "IN", "JJ", "NN", "NNP", "NNS", "PRP", "PRP$", "TO", "VBG", "WDT"}
 _NEVER_PARTICLES = {"as", "like", "than", "with"}
 _WEATHER = {"noun.phenomenon"}
 

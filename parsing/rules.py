@@ -299,13 +299,10 @@ def _says_with_what(first: Word, word: Word) -> bool:
 
 def _says_of_what(first: Word, word: Word) -> bool:
     """ "short sleeved", "long haired": the sleeves are short, not the shirt."""
-    return (
-        word.low.endswith("ed")
-        and word.dep == "amod"
-        and first.pos == "ADJ"
-        and first.head in (word, word.head)
-        and (describing.is_of_a_part(word.low) or wordnet.has(f"{first.low}-{word.low}", "a"))
-    )
+    if not word.low.endswith("ed") or word.dep != "amod" or first.pos != "ADJ":
+        return False
+    both = not wordnet.is_colour(first.low) and wordnet.has(f"{first.low}-{word.low}", "a")
+    return first.head in (word, word.head) and (both or describing.is_of_a_part(word.low))
 
 
 def _is_quality(word: Word) -> bool:
