@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from parsing import describing, lexicon, wordnet
+from parsing.picturable import is_idea
 from parsing.words import Word
 
 _NOMINAL = {"NOUN", "PROPN"}
@@ -163,7 +164,7 @@ def _is_tag(phrase: Phrase) -> bool:
     """Noise words, mere quantities and names of individuals give no tag."""
     head = phrase.head
     single = len(phrase.words) == 1
-    if len(phrase.name) < 2 or wordnet.is_name(phrase.name):
+    if len(phrase.name) < 2 or wordnet.is_name(phrase.name) or is_idea(phrase.name):
         return False
     if not single:
         if noun_lemma(head) in lexicon.quantities() and of_what(head) is not None:
