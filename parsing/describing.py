@@ -15,6 +15,7 @@ _CONCRETE = {
     "noun.plant", "noun.substance",
 }  # fmt: skip
 _OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
+_OF_A_KIND = ("al", "ary", "ic", "ive")
 _LIKELY = 0.15  # the share of uses that makes a sense one that a caption may mean
 
 
@@ -42,8 +43,11 @@ def is_ordinal(word: str) -> bool:
 
 @wordnet.remembered
 def has_opposite(adjective: str) -> bool:
-    """Whether it says how something is, by a likely sense: "small", not "military" or "prime"."""
-    return any(s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2])
+    """Whether it says how something is, by a likely sense: "small", not "military" or "prime".
+
+    Nor "public", "native": such endings say of what kind it is.
+    """
+    return not adjective.endswith(_OF_A_KIND) and any(s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2])
 
 
 @wordnet.remembered

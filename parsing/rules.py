@@ -7,7 +7,7 @@ from itertools import product
 from parsing import describing, lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
-from parsing.mend_tree import after, before
+from parsing.mend_tree import after, before, infinitive
 from parsing.nouns import Nouns, Phrase, find_nouns, names_colour, noun_lemma
 from parsing.text import CleanText
 from parsing.verbs import (
@@ -103,6 +103,8 @@ class Reader:
             return []
         if word.dep == "conj" and _is_attribute(head, strict=False):
             return self.described(head, depth + 1)
+        if word.dep == "advmod" and head.dep == "amod" and wordnet.is_colour(word.low):
+            return self.described(head, depth + 1)  # "a green striped shirt"
         if word.dep in ("amod", "acl", "compound", "nmod", "appos"):
             # only its own noun: in "an aerial photo of a field" nothing in the picture is aerial
             phrase = self.nouns.owners.get(head.i)
@@ -301,8 +303,9 @@ def _says_of_what(first: Word, word: Word) -> bool:
     """ "short sleeved", "long haired": the sleeves are short, not the shirt."""
     if not word.low.endswith("ed") or word.dep != "amod" or first.pos != "ADJ":
         return False
-    both = not wordnet.is_colour(first.low) and wordnet.has(f"{first.low}-{word.low}", "a")
-    return first.head in (word, word.head) and (both or describing.is_of_a_part(word.low))
+    if first.head is word:  # but a "bright colored" ball is bright
+        return not wordnet.is_colour(first.low) and infinitive(word) is None
+    return first.head is word.head and describing.is_of_a_part(word.low)
 
 
 def _is_quality(word: Word) -> bool:

@@ -164,3 +164,5 @@ def _absorb(first: Word, others: list[Word], text: str) -> None:
     first.token = last.token
     if dep == "amod" or (last.pos == "VERB" and dep not in ("ROOT", "conj", "acl", "relcl")):
         first.pos = "ADJ"
+    elif last.pos in ("ADP", "ADV") and dep in ("compound", "nmod"):  # "a walk-in closet"
+        first.pos, first.tag, first.dep = "ADJ", "JJ", "amod"
