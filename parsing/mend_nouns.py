@@ -18,6 +18,7 @@ from parsing.mend_tree import (
 from parsing.words import Word
 
 _ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
+_BEFORE = ("amod", "compound", "nmod")
 _NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
 
 
@@ -191,7 +192,7 @@ def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
 def never_a_noun(word: Word, words: list[Word]) -> None:
     """ "smiling underwater", "upside down": nouns to the tagger only."""
     left = before(word, words)
-    if word.pos not in NOMINAL or word.kids("det", "amod", "poss"):
+    if word.pos not in NOMINAL:
         return
     if left is not None and left.pos == "VERB" and left.head in word.kids("compound", "nmod"):
         # "a toddler swimming underwater"
@@ -203,7 +204,7 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
             word.moved(left, "advmod")
             word.pos, word.tag = "ADV", "RB"
         return
-    if word.kids("compound"):
+    if word.kids("det", "amod", "poss", "compound"):
         return
     follows = after(word, words)
     both = f"{word.low} {follows.low}" if follows else ""
@@ -220,10 +221,10 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
 
 def quality_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "People are upside-down", "young businesswoman": things to the tagger only."""
-    if word.dep in ("amod", "compound") and word.head is not None and word.i < word.head.i:
+    if word.dep in _BEFORE and word.head is not None and word.i < word.head.i:
         weight = 1 if word.dep == "amod" else 3
         as_noun = wordnet.count(word.low, "n")
-        usual = wordnet.count(word.low, "a") > weight * as_noun
+        usual = word.dep != "nmod" and wordnet.count(word.low, "a") > weight * as_noun
         if not as_noun and wordnet.has(word.low, "a"):  # "hind legs"
             usual = usual or wordnet.supersense(_lemma(word.head), "n") == "noun.body"
         follows = after(word, words)
