@@ -21,6 +21,7 @@ _NOUN = (
     mend_nouns.participle_read_as_name,
     mend_nouns.partner_read_as_modifier,
     mend_nouns.coordinated_with_a_verb,
+    mend_nouns.coordinated_with_the_wearer,
     mend_nouns.way_read_as_object,
 )
 _EXCLAMATION = (mend_others.noun_read_as_exclamation, mend_others.only_a_noun)
@@ -55,6 +56,8 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_places.with_in_the_background,
         mend_places.with_somebody_doing,
         mend_places.with_his_own,
+        mend_places.in_his_mouth,
+        mend_places.past_the_colour,
         mend_places.place_of_the_wearer,
         mend_places.place_of_the_event,
         mend_places.in_clothes,

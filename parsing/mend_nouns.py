@@ -90,32 +90,47 @@ def _worn(word: Word) -> bool:
 
 
 def name_took_the_verb(word: Word, words: list[Word]) -> None:
-    """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
-    left = before(word, words)
-    prep = word.head
-    if left is None or word.tag not in ("NNS", "VBZ") or prep is None:
+    """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in.
+
+    So in "a girl wearing a vest floats", "a group of people dressed in formal wear pose".
+    """
+    left, over = before(word, words), word.head
+    if left is None or over is None or word.dep not in ("pobj", "dobj"):
         return
-    worn = word.dep == "dobj" and prep.tag == "VBG" and prep.dep == "acl"
-    if word.dep != "pobj" and not worn:
+    sure = word.tag in ("VBP", "VBD") or not wordnet.has(_lemma(word), "n")
+    if left.head is not word or left.dep not in ("compound", "amod", "nmod"):
         return
-    subject = prep.head
-    if left.head is not word or left.dep not in ("compound", "amod"):
+    if (word.tag not in ("NNS", "VBZ") and not sure) or not infinitive(word, word.tag == "VBP"):
         return
-    if not wordnet.has(left.low, "n") or left.tag == "NNS":
+    if not wordnet.has(_lemma(left), "n") or (left.tag == "NNS" and not sure):
         return
-    if subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
+    who = _who(word, over)
+    subject = who
+    while subject and subject.dep == "pobj" and subject.head and subject.head.low == "of":
+        subject = subject.head.head
+    if who is None or subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
         return
-    known = wordnet.has(f"{left.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
-    lifeless = wordnet.has(subject.low, "n") and not living(subject)  # "biker" is not listed
-    if known or lifeless or not more_verb(word) or _worn(word):
+    known = wordnet.has(f"{left.low} {_lemma(word)}", "n")
+    lifeless = wordnet.has(who.low, "n") and not living(who)  # "biker" is not listed
+    if not sure and (known or lifeless or not more_verb(word) or _worn(word)):
         return
     for child in [c for c in word.children if c.i < left.i]:
         child.moved(left, child.dep)
+    dep = word.dep
     word.moved(None, "ROOT")
     take_over(word, subject)
-    left.moved(prep, "dobj" if worn else "pobj")
-    left.pos = "NOUN"
-    word.pos, word.tag = "VERB", "VBZ"
+    left.moved(over, dep)
+    if left.pos not in NOMINAL:
+        left.pos, left.tag = "NOUN", "NN"
+    word.pos, word.tag = "VERB", "VBP" if word.tag == "VBP" else "VBZ"
+
+
+def _who(word: Word, over: Word) -> Word | None:
+    """Who is in it or has it: the noun above a preposition or a participle."""
+    if word.dep == "dobj":
+        return over.head if over.tag == "VBG" and over.dep in ("acl", "conj") else None
+    who = over.head
+    return who.head if who is not None and who.pos == "VERB" and who.dep == "acl" else who
 
 
 def participle_before_its_noun(word: Word, words: list[Word]) -> None:
@@ -257,7 +272,11 @@ def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     inner = next(iter(word.kids("conj")), None)
     if inner is None or any(w.head is not last for w in words[inner.i + 1 : last.i]):
         return
-    if inner is None or inner.pos not in NOMINAL or not (living(word) and living(last)):
+    if inner is None or inner.pos not in NOMINAL:
+        return
+    # "a shirt and bikini bottoms": no bottoms have "a" before them
+    own = last.tag == "NNS" and any(c.low in ("a", "an") for c in last.kids("det"))
+    if not own and not (living(word) and living(last)):
         return
     place, dep = last.head, last.dep
     word.moved(None, dep)
@@ -268,10 +287,6 @@ def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     word.moved(place, dep)
     for child in [c for c in last.children if c.i > last.i and c.dep == "punct"]:
         child.moved(word, child.dep)
-
-
-def _lemma(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
 
 
 def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
@@ -293,6 +308,21 @@ def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
         word.moved(partner, "conj")
 
 
+def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
+    """ "a woman in a coat and boots": she is in both, not she and the boots."""
+    who = word.head
+    if word.dep not in ("conj", "appos") or who is None or who.pos not in NOMINAL:
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    if first < 2 or words[first - 1].low != "and" or living(word) or not living(who):
+        return
+    partner = words[first - 2]
+    if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj") and not living(partner):
+        alike = wordnet.is_worn(_lemma(partner)) == wordnet.is_worn(_lemma(word))
+        if (alike or partner.dep == "dobj") and partner.under(who):
+            word.moved(partner, "conj")
+
+
 def way_read_as_object(word: Word, words: list[Word]) -> None:
     """ "climbing up a mountain": nobody climbs the mountain up, he climbs, and up it."""
     verb = word.head
@@ -307,3 +337,7 @@ def way_read_as_object(word: Word, words: list[Word]) -> None:
     if wordnet.is_travel(base) or (somewhere and not wordnet.has(f"{base} {particle.low}", "v")):
         particle.dep, particle.pos = "prep", "ADP"
         word.moved(particle, "pobj")
+
+
+def _lemma(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))

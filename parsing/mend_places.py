@@ -64,6 +64,29 @@ def with_his_own(word: Word, words: list[Word]) -> None:
         _hung(word, _who_or_what(word.head))
 
 
+def in_his_mouth(word: Word, words: list[Word]) -> None:
+    """ "runs with his toy in his mouth": the toy is in it, not the run."""
+    thing = _thing(word)
+    if thing is None or word.i < 2 or not thing.kids("poss"):
+        return
+    held = words[word.i - 1]
+    over = held.head
+    if held.dep != "pobj" or over is None or over.low != "with" or held.pos not in NOMINAL:
+        return
+    body = wordnet.supersense(_base(thing), "n") == "noun.body"
+    if body and wordnet.supersense(_base(held), "n") != "noun.body" and not living(held):
+        word.moved(held, "prep")
+
+
+def past_the_colour(word: Word, words: list[Word]) -> None:
+    """ "women in black with flags": the black has no flags."""
+    colour = word.head
+    if colour is None or colour.dep != "pobj" or not wordnet.is_colour(colour.low):
+        return
+    if colour.tag in ("NN", "JJ") and not colour.kids("det") and colour.head is not None:
+        _hung(word, colour.head.head)
+
+
 def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     """ "a man in a coat on a street", "plays with a ball on the grass": he is there, too."""
     thing, worn = _thing(word), word.head

@@ -60,7 +60,7 @@ def after(word: Word, words: list[Word]) -> Word | None:
     return words[word.i + 1] if word.i + 1 < len(words) else None
 
 
-def infinitive(word: Word) -> str | None:
-    """The verb that this word may be an inflected form of, whatever its tag."""
+def infinitive(word: Word, itself: bool = False) -> str | None:
+    """The verb that this word may be an inflected form of, whatever its tag; or is `itself`."""
     base = wordnet.lemma(word.low, "v", inflected=True)
-    return base if base != word.low and wordnet.has(base, "v") else None
+    return base if (itself or base != word.low) and wordnet.has(base, "v") else None

@@ -105,6 +105,8 @@ class Reader:
             return self.described(head, depth + 1)
         if word.dep == "advmod" and head.dep == "amod" and wordnet.is_colour(word.low):
             return self.described(head, depth + 1)  # "a green striped shirt"
+        if word.dep == "amod" and head.pos == "ADJ" and head.dep in ("amod", "conj"):
+            return self.described(head, depth + 1)  # "a black and brown furry dog"
         if word.dep in ("amod", "acl", "compound", "nmod", "appos"):
             # only its own noun: in "an aerial photo of a field" nothing in the picture is aerial
             phrase = self.nouns.owners.get(head.i)
