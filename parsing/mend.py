@@ -14,6 +14,7 @@ _NOUN = (
     mend_nouns.verb_read_as_noun,
     mend_nouns.participle_before_its_noun,
     mend_nouns.participle_read_as_noun,
+    mend_nouns.sport_read_as_noun,
     mend_nouns.participle_read_as_object,
     mend_nouns.adverb_read_as_noun,
     mend_nouns.never_a_noun,
@@ -30,6 +31,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
     "PROPN": _NOUN,
     "VERB": (
         mend_others.only_a_noun,
+        mend_others.side_read_as_verb,
         mend_others.only_an_adjective,
         mend_others.quality_read_as_order,
         mend_others.noun_after_and,

@@ -12,6 +12,7 @@ from parsing.mend_tree import (
     infinitive,
     living,
     more_verb,
+    share_verb,
     singular,
     take_over,
 )
@@ -51,6 +52,7 @@ def verb_read_as_noun(word: Word, words: list[Word]) -> None:
         for child in [c for c in word.children if c.i < left.i and c.dep != "punct"]:
             child.moved(left, child.dep)
         left.moved(word, "nsubj")
+        share_verb(word, left, words)
     elif first_of(left).head is word and first_of(left).dep == "nsubj":
         pass  # only the tag is wrong
     elif word.head is left:
@@ -172,6 +174,17 @@ def participle_read_as_noun(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "VERB", "VBG"
     for child in word.kids("npadvmod"):
         child.dep = "dobj"
+
+
+def sport_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "two people are rock climbing": nobody is a sport."""
+    be, left = word.head, before(word, words)
+    if word.dep != "attr" or be is None or be.pos != "AUX" or not word.low.endswith("ing"):
+        return
+    if left is None or left.head is not word or left.dep != "compound" or word.kids("det", "amod"):
+        return
+    if infinitive(word) and any(living(subject) for subject in be.kids("nsubj")):
+        word.pos, word.tag = "VERB", "VBG"
 
 
 def participle_read_as_object(word: Word, words: list[Word]) -> None:

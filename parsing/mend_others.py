@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, take_over
+from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, share_verb
 from parsing.words import Word
 
 LINKING = {"appear", "become", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
@@ -51,7 +51,8 @@ def _tag_of_noun_only(low: str) -> str:
 
 def only_an_adjective(word: Word, words: list[Word]) -> None:
     """ "spooky food", "appear to be unexcited": no dictionary has such a verb."""
-    if not _is_adjective_only(word.low) or not word.text.isalpha():
+    never = word.tag == "VB" and wordnet.has(word.low, "a") and not wordnet.has(_verb(word), "v")
+    if not (never or _is_adjective_only(word.low)) or not word.text.isalpha():
         return
     follows, be = after(word, words), word.kids("auxpass")
     if be:
@@ -151,12 +152,7 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     for child in [c for c in word.children if c.i < left.i and c.dep in _OF_NOUNS]:
         child.moved(left, child.dep)
     left.moved(word, "nsubj")
-    first = word.head
-    if word.dep != "conj" or first is None or first.pos not in NOMINAL:
-        return
-    if words[min([left.i, *(c.i for c in left.children)]) - 1].low == "and":
-        take_over(word, first)  # "bride and groom walk"
-        left.moved(first, "conj")
+    share_verb(word, left, words)
 
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
@@ -281,3 +277,16 @@ def quality_after_and(word: Word, words: list[Word]) -> None:
     if follows.pos in NOMINAL and follows.dep == "conj" and words[word.i - 1].low in ("and", "or"):
         if wordnet.has(word.low, "a"):
             word.moved(follows, "amod")
+
+
+def side_read_as_verb(word: Word, words: list[Word]) -> None:
+    """ "person , left , and his wife": where he stands, not what he does."""
+    left, follows = before(word, words), after(word, words)
+    if word.low != "left" or left is None or left.text != "," or word.kids("dobj", "aux"):
+        return
+    if follows is not None and follows.text not in (",", "."):
+        return
+    for subject in word.kids("nsubj")[:1]:
+        give_way(word, subject)
+        word.moved(subject, "advmod")
+    word.pos, word.tag = "ADV", "RB"

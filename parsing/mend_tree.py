@@ -64,3 +64,13 @@ def infinitive(word: Word, itself: bool = False) -> str | None:
     """The verb that this word may be an inflected form of, whatever its tag; or is `itself`."""
     base = wordnet.lemma(word.low, "v", inflected=True)
     return base if (itself or base != word.low) and wordnet.has(base, "v") else None
+
+
+def share_verb(verb: Word, subject: Word, words: list[Word]) -> None:
+    """ "bride and groom walk": both do, where the verb was coordinated with the first."""
+    first = verb.head
+    if verb.dep != "conj" or first is None or first.pos not in NOMINAL:
+        return
+    if words[min([subject.i, *(c.i for c in subject.children)]) - 1].low == "and":
+        take_over(verb, first)
+        subject.moved(first, "conj")

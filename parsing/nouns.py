@@ -134,12 +134,6 @@ def _names_something(word: Word) -> bool:
     )
 
 
-def _all_noise(first: Word, head: Word) -> bool:
-    """ "a light background stock vector" is all about the picture, from "background" on."""
-    noise = lexicon.noise("n") | lexicon.noise("a")
-    return head.low in noise and all(c.low in noise for c in head.children if first.i < c.i < head.i)
-
-
 def _inside_name(word: Word, head: Word) -> bool:
     """A modifier noun belongs to the name of its head if that comes right after it."""
     between = [w for w in head.children if word.i < w.i < head.i]
