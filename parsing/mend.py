@@ -52,7 +52,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
     ),
-    "ADV": _EXCLAMATION,
+    "ADV": (mend_others.quality_read_as_adverb, *_EXCLAMATION),
     "ADP": (
         mend_places.particle_read_as_place,
         mend_places.with_in_the_background,
@@ -67,6 +67,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
         mend_places.with_what_grows_there,
         mend_places.in_front_of_all,
         mend_places.in_the_weather,
+        mend_places.looked_at,
     ),
     "INTJ": _EXCLAMATION,
     "X": _EXCLAMATION,

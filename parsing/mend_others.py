@@ -290,3 +290,13 @@ def side_read_as_verb(word: Word, words: list[Word]) -> None:
         give_way(word, subject)
         word.moved(subject, "advmod")
     word.pos, word.tag = "ADV", "RB"
+
+
+def quality_read_as_adverb(word: Word, words: list[Word]) -> None:
+    """ "a handsome confident man": no dictionary has such an adverb."""
+    quality = word.head
+    if word.dep != "advmod" or quality is None or quality.dep != "amod" or quality.pos != "ADJ":
+        return
+    if word.i + 1 == quality.i and wordnet.has(word.low, "a") and not wordnet.has(word.low, "r"):
+        word.moved(quality.head, "amod")
+        word.pos, word.tag = "ADJ", "JJ"

@@ -220,3 +220,15 @@ def particle_read_as_place(word: Word, words: list[Word]) -> None:
     base = wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))
     if wordnet.has(f"{base} {word.low}", "v"):
         word.dep = "prt"
+
+
+def looked_at(word: Word, words: list[Word]) -> None:
+    """ "looks through a window at a plane": the look goes there."""
+    place = word.head
+    if word.low != "at" or place is None or place.dep != "pobj" or place.head is None:
+        return
+    verb = place.head.head
+    if verb is not None and verb.pos == "VERB" and place.head.low != "at":
+        base = wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))
+        if wordnet.supersense(base, "v") == "verb.perception":
+            _hung(word, verb)
