@@ -74,10 +74,9 @@ def merely_describes(adjective: str, name: str) -> bool:
 @wordnet.remembered
 def is_of_a_part(word: str) -> bool:
     """ "haired", "sleeved", "legged": made of a part's name and "-ed", no verb's form."""
-    if wordnet.count(wordnet.lemma(word, "v", inflected=True), "v"):
-        return False
+    as_verb = wordnet.count(wordnet.lemma(word, "v", inflected=True), "v")
     stems = (word[:-1], word[:-2], word[:-3] if word[-3:-2] == word[-4:-3] else "")
-    return any(stem and _is_part(stem) for stem in stems)
+    return any(stem and wordnet.count(stem, "n") >= as_verb and _is_part(stem) for stem in stems)
 
 
 def _is_part(noun: str) -> bool:

@@ -168,6 +168,8 @@ def noun_read_as_order(word: Word, words: list[Word]) -> None:
         named = named or (living(word) and follows.tag == "VBG")
     else:
         named = follows.pos == "ADP" or not more_verb(word)
+    if follows.low == "of" and word.tag != "VBG":  # "set of nails"
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"
     often = wordnet.count(base, "n") * _ORDERS >= wordnet.count(_verb(word), "v")
     if named and often and (word.tag == "VB" or wordnet.supersense(base, "n") not in _DOINGS):
         word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"

@@ -167,6 +167,8 @@ def _is_tag(phrase: Phrase) -> bool:
     if names_colour(head):
         return False
     base = noun_lemma(head)
+    if wordnet.has(head.low, "r") and wordnet.supersense(head.low, "n") == "noun.time":
+        return False  # "today"
     forms, inner = {base, head.low}, of_what(head)
     if forms & lexicon.quantities() and inner is None and _looks_like_a_thing(head):
         return True
@@ -250,6 +252,8 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     if wordnet.is_colour(first.low):
         # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
+    if first.pos == "ADJ" and first.text.islower() and wordnet.is_name(name):
+        return True  # "wooden horse", "great lakes": names only with capitals
     if first.pos == "ADJ" and wordnet.supersense(noun_lemma(head), "n") == "noun.body":
         return True  # "right hand", "hind leg", "human head"
     plain = first.pos == "ADJ" and first.low not in lexicon.noise("a")
@@ -296,7 +300,9 @@ def _joined(part: list[Word]) -> str:
     said = " ".join(word.low for word in part)
     listed = _listed(said)
     before = [
-        noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
+        # "blues artist": some plurals are words of their own
+        word.low if listed or word.tag != "NNS" or wordnet.has(word.low, "n") else noun_lemma(word)
+        for word in part[:-1]
     ]
     name = " ".join([*before, noun_lemma(part[-1])])
     if len(part) == 1 or name == said or wordnet.has(name, "n") or wordnet.is_name(said):

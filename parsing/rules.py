@@ -215,6 +215,8 @@ class Reader:
                 continue
             span = self.text.span(word.start, word.end)
             for place in places(word, self.nouns):
+                if place.words == "of" and word.i not in self.nouns.phrases:
+                    continue  # "a picture of a dog and a cat": the dog is of no cat
                 both = [*self._partner(word, place.things), *ends]
                 found += [
                     Relation(place.words, a.name, b.name, *span)
@@ -306,7 +308,8 @@ def _says_of_what(first: Word, word: Word) -> bool:
     if not word.low.endswith("ed") or word.dep != "amod" or first.pos != "ADJ":
         return False
     if first.head is word:  # but a "bright colored" ball is bright
-        return not wordnet.is_colour(first.low) and infinitive(word) is None
+        own = infinitive(word) is None or describing.is_of_a_part(word.low)
+        return own and not wordnet.is_colour(first.low)
     return first.head is word.head and describing.is_of_a_part(word.low)
 
 

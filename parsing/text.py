@@ -80,6 +80,8 @@ def _one_word(caption: str, start: int, end: int) -> bool:
     if wordnet.is_colour(right):
         return wordnet.has(left, "n")
     describes = right in _GLUED or (right.endswith("ed") and wordnet.has(right, "a"))
+    if wordnet.lemma(left, "n") != left:
+        return left in _GLUING  # "flowers - painted with ink"
     return left in _GLUING or describes
 
 

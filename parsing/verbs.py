@@ -42,6 +42,8 @@ def action_name(word: Word) -> str | None:
     base = base_form(word)
     if base == "take" and any(noun_lemma(c) in lexicon.noise("n") for c in word.kids("dobj")):
         return None  # "taking pictures"
+    if base == "close" and any(c.low == "up" for c in word.kids("prt", "advmod", "prep")):
+        return None  # "close up of a dog"
     if len(base) < 2 or base in lexicon.noise("v") or not base.replace("-", "").isalpha():
         return None
     state = next((c for c in word.kids("acomp", "oprd") if c.pos == "ADJ"), None)
