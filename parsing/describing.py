@@ -15,6 +15,7 @@ _CONCRETE = {
     "noun.plant", "noun.substance",
 }  # fmt: skip
 _OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
+_NEWER = {"vintage"}  # an adjective since WordNet was made, of one caption in two hundred
 _OF_A_KIND = ("al", "ary", "ic", "ive")
 _LIKELY = 0.15  # the share of uses that makes a sense one that a caption may mean
 
@@ -29,7 +30,7 @@ def is_material(word: str) -> bool:
 @wordnet.remembered
 def is_adjective(word: str) -> bool:
     """Listed as one, or built like one: "shirtless"."""
-    return wordnet.has(word, "a") or (
+    return wordnet.has(word, "a") or word in _NEWER or (
         not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish"))
     )
 
@@ -82,3 +83,8 @@ def is_of_a_part(word: str) -> bool:
 def _is_part(noun: str) -> bool:
     found = wordnet.senses(noun, "n")[:1]
     return any(s.lexname == "noun.body" or wordnet.is_worn(noun) for s in found)
+
+
+def is_new(word: str) -> bool:
+    """An adjective that WordNet does not know as one."""
+    return word in _NEWER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsing import wordnet
+from parsing import describing, wordnet
 from parsing.mend_tree import (
     NOMINAL,
     after,
@@ -27,9 +27,12 @@ def noun_with_a_subject(word: Word, words: list[Word]) -> None:
     """ "A man in a shirt climbs a rock": only the tag is wrong, the tree knows better."""
     if word.tag not in ("NNS", "NN") or word.kids("cop", "det", "aux"):
         return
-    if not any(c.i < word.i for c in word.kids("nsubj")):
+    doers = [c for c in word.kids("nsubj") if c.i < word.i]
+    if not doers:
         return
     if word.tag == "NN" and not word.low.endswith("ing"):
+        if any(living(c) and c.tag == "NNS" for c in doers) and infinitive(word, True):
+            word.pos, word.tag = "VERB", "VBP"  # "girls in dresses dance"
         return
     if infinitive(word):
         word.pos, word.tag = "VERB", "VBZ" if word.tag == "NNS" else "VBG"
@@ -71,11 +74,16 @@ def _coordinated(before: Word, word: Word) -> bool:
 def colour_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A man in red lays on": "red lays" is read as what the man is in."""
     prep = word.head
-    if word.tag != "NNS" or word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
+    if word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
         return
     left = [c for c in word.children if c.i < word.i]
     subject = prep.head
-    if subject is None or subject.pos not in NOMINAL or not more_verb(word) or _worn(word):
+    if word.tag == "NN" and word.low.endswith("ing") and infinitive(word):
+        _colour_took_the_participle(word, prep, left)
+        return
+    if word.tag != "NNS" or subject is None or subject.pos not in NOMINAL:
+        return
+    if not more_verb(word) or _worn(word):
         return
     if len(left) != 1 or left[0].i != word.i - 1 or not wordnet.is_colour(left[0].low):
         return
@@ -83,6 +91,18 @@ def colour_took_the_verb(word: Word, words: list[Word]) -> None:
     take_over(word, subject)
     left[0].moved(prep, "pobj")
     word.pos, word.tag = "VERB", "VBZ"
+
+
+def _colour_took_the_participle(word: Word, prep: Word, left: list[Word]) -> None:
+    """ "dressed in green snowboarding": he is in green, and snowboards."""
+    who = prep.head
+    if who is not None and who.pos == "VERB" and who.dep == "acl":
+        who = who.head
+    alone = len(left) == 1 and left[0].i == word.i - 1 and wordnet.is_colour(left[0].low)
+    if alone and who is not None and living(who):
+        word.moved(who, "acl")
+        left[0].moved(prep, "pobj")
+        word.pos, word.tag = "VERB", "VBG"
 
 
 def _worn(word: Word) -> bool:
@@ -250,6 +270,8 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
 def quality_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "People are upside-down", "young businesswoman": things to the tagger only."""
     if word.dep in _BEFORE and word.head is not None and word.i < word.head.i:
+        if describing.is_new(word.low):
+            word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
         weight = 1 if word.dep == "amod" else 3
         as_noun = wordnet.count(word.low, "n")
         usual = word.dep != "nmod" and wordnet.count(word.low, "a") > weight * as_noun

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsing import wordnet
+from parsing import describing, wordnet
 from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, share_verb
 from parsing.words import Word
 
@@ -43,7 +43,7 @@ def only_a_noun(word: Word, words: list[Word]) -> None:
 
 @wordnet.remembered
 def _tag_of_noun_only(low: str) -> str:
-    if any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
+    if describing.is_new(low) or any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
         return ""
     base = wordnet.lemma(low, "n", inflected=True)
     return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"

@@ -28,6 +28,7 @@ _DOERS = ("nsubj", "nsubjpass", "npadvmod", "dep")
 _FINITE = {"VBD", "VBN", "VBP", "VBZ"}
 _LED_TO = {"CD", "DT", "IN", "JJ", "NN", "NNP", "NNS", "PRP", "PRP$", "TO", "VBG", "WDT"}
 _NEVER_PARTICLES = {"as", "like", "than", "with"}
+_PARTS = {"noun.animal", "noun.body"}  # "wings" are of an animal
 _WEATHER = {"noun.phenomenon"}
 
 
@@ -73,7 +74,7 @@ def in_his_mouth(word: Word, words: list[Word]) -> None:
     over = held.head
     if held.dep != "pobj" or over is None or over.low != "with" or held.pos not in NOMINAL:
         return
-    body = wordnet.supersense(_base(thing), "n") == "noun.body"
+    body = wordnet.supersense(_base(thing), "n") in _PARTS
     if body and wordnet.supersense(_base(held), "n") != "noun.body" and not living(held):
         word.moved(held, "prep")
 

@@ -39,6 +39,9 @@ def take_over(verb: Word, subject: Word) -> None:
         child.moved(verb, child.dep)
     subject.moved(verb, "nsubj")
     verb.moved(place, dep)
+    for child in verb.kids("appos"):  # "in blue kicks the ball"
+        if child.pos in NOMINAL and min([child.i, *(c.i for c in child.children)]) == verb.i + 1:
+            child.dep = "dobj"
 
 
 def give_way(word: Word, other: Word) -> None:

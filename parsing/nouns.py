@@ -124,6 +124,8 @@ def _names_something(word: Word) -> bool:
         return False
     if word.dep == "amod" and describing.is_material(word.low):
         return False
+    if not wordnet.has(noun_lemma(word), "n") and wordnet.has(word.low, "r"):
+        return False  # "onstage", "indoors"
     if word.low == "mine" and not word.children:
         return False  # "a friend of mine"
     if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):

@@ -282,7 +282,7 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         return False
     if word.pos == "ADJ":
         # "midair stunt": an adjective to the tagger, to WordNet only a noun
-        return word.dep != "amod" or wordnet.has(low, "a") or not wordnet.has(low, "n")
+        return word.dep != "amod" or describing.is_adjective(low) or not wordnet.has(low, "n")
     if word.pos in ("NOUN", "PROPN"):
         if word.dep in ("pobj", "dobj"):
             return names_colour(word)
