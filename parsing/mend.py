@@ -30,6 +30,7 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
     "NOUN": _NOUN,
     "PROPN": _NOUN,
     "VERB": (
+        mend_others.which_is_no_person,
         mend_others.only_a_noun,
         mend_others.side_read_as_verb,
         mend_others.only_an_adjective,

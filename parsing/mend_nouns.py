@@ -119,7 +119,7 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     left, over = before(word, words), word.head
     if left is None or over is None or word.dep not in ("pobj", "dobj"):
         return
-    sure = word.tag in ("VBP", "VBD") or not wordnet.has(_lemma(word), "n")
+    sure = word.tag in ("VB", "VBP", "VBD") or not wordnet.has(_lemma(word), "n")
     if left.head is not word or left.dep not in ("compound", "amod", "nmod"):
         return
     if (word.tag not in ("NNS", "VBZ") and not sure) or not infinitive(word, word.tag == "VBP"):
@@ -130,7 +130,9 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     subject = who
     while subject and subject.dep == "pobj" and subject.head and subject.head.low == "of":
         subject = subject.head.head
-    if who is None or subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
+    if who is None or subject is None or subject.pos not in NOMINAL:
+        return
+    if subject.dep != "ROOT" and not (sure and living(who)):
         return
     known = wordnet.has(f"{left.low} {_lemma(word)}", "n")
     lifeless = wordnet.has(who.low, "n") and not living(who)  # "biker" is not listed
@@ -139,8 +141,11 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     for child in [c for c in word.children if c.i < left.i]:
         child.moved(left, child.dep)
     dep = word.dep
-    word.moved(None, "ROOT")
-    take_over(word, subject)
+    if subject.dep == "ROOT":
+        word.moved(None, "ROOT")
+        take_over(word, subject)
+    else:
+        word.moved(who, "acl")  # "listens to a man with a moustache speak"
     left.moved(over, dep)
     if left.pos not in NOMINAL:
         left.pos, left.tag = "NOUN", "NN"
@@ -354,7 +359,8 @@ def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
     partner = words[first - 2]
     if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj") and not living(partner):
         alike = wordnet.is_worn(_lemma(partner)) == wordnet.is_worn(_lemma(word))
-        if (alike or partner.dep == "dobj") and partner.under(who):
+        apart = alike or partner.dep == "dobj" or who.dep == "nsubj"
+        if apart and partner.under(who):
             word.moved(partner, "conj")
 
 

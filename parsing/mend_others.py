@@ -302,3 +302,13 @@ def quality_read_as_adverb(word: Word, words: list[Word]) -> None:
     if word.i + 1 == quality.i and wordnet.has(word.low, "a") and not wordnet.has(word.low, "r"):
         word.moved(quality.head, "amod")
         word.pos, word.tag = "ADJ", "JJ"
+
+
+def which_is_no_person(word: Word, words: list[Word]) -> None:
+    """ "jumps over a shed which is covered": the shed is."""
+    which = next((c for c in word.kids("nsubj", "nsubjpass", "dobj") if c.low == "which"), None)
+    if which is None or not which.i or word.dep == "ROOT":
+        return
+    thing = words[which.i - 1]
+    if thing.pos in NOMINAL and thing is not word.head and not thing.under(word):
+        word.moved(thing, "relcl")

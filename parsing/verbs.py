@@ -119,9 +119,27 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
         if nearest is not None and own and wordnet.is_living(nearest.name):
             return [nearest]  # "a man holding a baby wearing a hat"
         doer = _alive(doer, nouns, bool(word.kids("dobj"))) or doer
+        if base_form(word) == "wear":  # "dances in a parade wearing a hat"
+            doer = _wearer(doer, nouns) or doer
     elif word.kids("dobj") and any(aux.low == "to" for aux in word.kids("aux")):
         doer = _alive(doer, nouns, True) or doer  # "comes out of the goal to steal the puck"
     return nouns.all_meant(doer)
+
+
+def _wearer(noun: Word, nouns: Nouns) -> Word | None:
+    """The next one above that can wear something: a person, an animal, a team."""
+    word: Word | None = noun
+    for _ in range(6):
+        if word is None:
+            return None
+        thing = nouns.meant(word)
+        if thing is not None and (wordnet.is_living(thing.name) or wordnet.is_social(thing.name)):
+            return word
+        if word.pos == "VERB":
+            found = subjects(word, nouns)
+            return found[0].head if found and wordnet.is_living(found[0].name) else None
+        word = word.head
+    return None
 
 
 def _being_done_there(word: Word, nouns: Nouns) -> bool:
