@@ -30,8 +30,10 @@ def is_material(word: str) -> bool:
 @wordnet.remembered
 def is_adjective(word: str) -> bool:
     """Listed as one, or built like one: "shirtless"."""
-    return wordnet.has(word, "a") or word in _NEWER or (
-        not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish"))
+    return (
+        wordnet.has(word, "a")
+        or word in _NEWER
+        or (not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish")))
     )
 
 
@@ -48,7 +50,9 @@ def has_opposite(adjective: str) -> bool:
 
     Nor "public", "native": such endings say of what kind it is.
     """
-    return not adjective.endswith(_OF_A_KIND) and any(s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2])
+    return not adjective.endswith(_OF_A_KIND) and any(
+        s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2]
+    )
 
 
 @wordnet.remembered

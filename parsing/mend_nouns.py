@@ -60,6 +60,10 @@ def verb_read_as_noun(word: Word, words: list[Word]) -> None:
         pass  # only the tag is wrong
     elif word.head is left:
         take_over(word, left)
+        if word.dep in ("dobj", "pobj"):  # "wearing a jacket climbs": nobody wears the climb
+            left.dep = "compound"
+            name_took_the_verb(word, words)
+            left.dep = "nsubj" if left.head is word else left.dep
     else:
         return
     word.pos, word.tag = "VERB", "VBZ"
@@ -132,7 +136,7 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
         subject = subject.head.head
     if who is None or subject is None or subject.pos not in NOMINAL:
         return
-    if subject.dep != "ROOT" and not (sure and living(who)):
+    if subject.dep != "ROOT":
         return
     known = wordnet.has(f"{left.low} {_lemma(word)}", "n")
     lifeless = wordnet.has(who.low, "n") and not living(who)  # "biker" is not listed
@@ -141,12 +145,11 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     for child in [c for c in word.children if c.i < left.i]:
         child.moved(left, child.dep)
     dep = word.dep
-    if subject.dep == "ROOT":
-        word.moved(None, "ROOT")
-        take_over(word, subject)
-    else:
-        word.moved(who, "acl")  # "listens to a man with a moustache speak"
+    word.moved(None, "ROOT")
+    take_over(word, subject)
     left.moved(over, dep)
+    for child in [c for c in over.children if c.i > word.i]:
+        child.moved(word, child.dep)
     if left.pos not in NOMINAL:
         left.pos, left.tag = "NOUN", "NN"
     word.pos, word.tag = "VERB", "VBP" if word.tag == "VBP" else "VBZ"

@@ -6,7 +6,9 @@ from parsing import describing, wordnet
 from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, share_verb
 from parsing.words import Word
 
-LINKING = {"appear", "become", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
+LINKING = {
+    "appear", "become", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn",
+}  # fmt: skip
 """Verbs that join a thing with its quality."""
 _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
 
@@ -94,11 +96,12 @@ def name_read_as_participle(word: Word, words: list[Word]) -> None:
             usual = usual or _made_for(word, follows, verb)
         if (act or usual) and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
             word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
-    elif follows is not None and word.i == 0 and follows.dep == "dobj" and follows.head is word:
-        if wordnet.has(f"{word.low} {_singular(follows)}", "n"):  # "reading room in a villa"
-            give_way(word, follows)
-            word.moved(follows, "compound")
-            word.pos, word.tag = "NOUN", "NN"
+    elif follows is not None and word.i == 0 and word.kids("dobj")[:1] == [follows]:
+        if not wordnet.has(f"{word.low} {_singular(follows)}", "n"):
+            return
+        give_way(word, follows)  # "reading room in a villa"
+        word.moved(follows, "compound")
+        word.pos, word.tag = "NOUN", "NN"
 
 
 def _singular(noun: Word) -> str:
@@ -207,7 +210,9 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
     """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
     if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):
         return
-    thing = next((c for c in word.kids("dobj", "obj") if c.i == word.i + 1), None)
+    things = word.kids("dobj", "obj")
+    nearest = (c for c in things if min([c.i, *(k.i for k in c.children)]) == word.i + 1)
+    thing = next(nearest, None)
     subjects = word.kids("nsubj", "nsubjpass")
     if thing is None or thing.kids("det") or len(subjects) > 1:
         return
@@ -218,8 +223,11 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
         return
     for subject in subjects:
         subject.dep = "amod"
+    by = word.kids("npadvmod")
     give_way(word, thing)
     word.moved(thing, "amod")
+    for means in by:  # "hand drawn"
+        means.moved(word, "npadvmod")
     word.tag = "VBN"
 
 
@@ -246,9 +254,10 @@ def name_read_as_state(word: Word, words: list[Word]) -> None:
 
 def quality_read_as_order(word: Word, words: list[Word]) -> None:
     """ "Wet brown dog": nothing that hangs on a noun like an adjective is an order."""
-    if word.tag in ("VB", "VBP", "VBD") and word.dep == "amod" and wordnet.has(word.low, "a"):
-        if word.head is not None and word.i < word.head.i:
-            word.pos, word.tag = "ADJ", "JJ"
+    if word.tag not in ("VB", "VBP", "VBD") or word.dep != "amod" or word.head is None:
+        return
+    if word.i < word.head.i and wordnet.has(word.low, "a"):
+        word.pos, word.tag = "ADJ", "JJ"
 
 
 def noun_after_and(word: Word, words: list[Word]) -> None:
@@ -276,9 +285,9 @@ def quality_after_and(word: Word, words: list[Word]) -> None:
     follows, first = after(word, words), word.head
     if word.dep != "conj" or first is None or first.pos not in NOMINAL or follows is None:
         return
-    if follows.pos in NOMINAL and follows.dep == "conj" and words[word.i - 1].low in ("and", "or"):
-        if wordnet.has(word.low, "a"):
-            word.moved(follows, "amod")
+    partner = follows.pos in NOMINAL and follows.dep == "conj"
+    if partner and words[word.i - 1].low in ("and", "or") and wordnet.has(word.low, "a"):
+        word.moved(follows, "amod")
 
 
 def side_read_as_verb(word: Word, words: list[Word]) -> None:

@@ -24,7 +24,7 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "6"
+VERSION = "7"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",

@@ -186,7 +186,8 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
 def _would_double(base: str, form: str, others: list[str]) -> bool:
     """ "sloping" is of "slope": that of "slop" is "slopping"."""
     doubles = bool(_DOUBLES.fullmatch(base))
-    return doubles and form in (f"{base}ing", f"{base}ed") and f"{base}e" in others
+    forms = (f"{base}ing", f"{base}ed", f"{base}es")
+    return doubles and form in forms and f"{base}e" in others
 
 
 def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
