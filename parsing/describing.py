@@ -15,6 +15,8 @@ _CONCRETE = {
     "noun.plant", "noun.substance",
 }  # fmt: skip
 _OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
+_NEWER = {"vintage"}  # an adjective since WordNet was made, of one caption in two hundred
+_OF_A_KIND = ("al", "ary", "ic", "ive")
 _LIKELY = 0.15  # the share of uses that makes a sense one that a caption may mean
 
 
@@ -28,8 +30,10 @@ def is_material(word: str) -> bool:
 @wordnet.remembered
 def is_adjective(word: str) -> bool:
     """Listed as one, or built like one: "shirtless"."""
-    return wordnet.has(word, "a") or (
-        not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish"))
+    return (
+        wordnet.has(word, "a")
+        or word in _NEWER
+        or (not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish")))
     )
 
 
@@ -42,8 +46,13 @@ def is_ordinal(word: str) -> bool:
 
 @wordnet.remembered
 def has_opposite(adjective: str) -> bool:
-    """Whether it says how something is, by a likely sense: "small", not "military" or "prime"."""
-    return any(s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2])
+    """Whether it says how something is, by a likely sense: "small", not "military" or "prime".
+
+    Nor "public", "native": such endings say of what kind it is.
+    """
+    return not adjective.endswith(_OF_A_KIND) and any(
+        s.opposed and not s.relational for s in wordnet.senses(adjective, "a")[:2]
+    )
 
 
 @wordnet.remembered
@@ -65,3 +74,21 @@ def merely_describes(adjective: str, name: str) -> bool:
         return False
     over = {wordnet.sense(*link) for link in known[0].hypernyms}
     return not over.isdisjoint(heads)
+
+
+@wordnet.remembered
+def is_of_a_part(word: str) -> bool:
+    """ "haired", "sleeved", "legged": made of a part's name and "-ed", no verb's form."""
+    as_verb = wordnet.count(wordnet.lemma(word, "v", inflected=True), "v")
+    stems = (word[:-1], word[:-2], word[:-3] if word[-3:-2] == word[-4:-3] else "")
+    return any(stem and wordnet.count(stem, "n") >= as_verb and _is_part(stem) for stem in stems)
+
+
+def _is_part(noun: str) -> bool:
+    found = wordnet.senses(noun, "n")[:1]
+    return any(s.lexname == "noun.body" or wordnet.is_worn(noun) for s in found)
+
+
+def is_new(word: str) -> bool:
+    """An adjective that WordNet does not know as one."""
+    return word in _NEWER

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from parsing import wordnet
+from parsing import describing, wordnet
 from parsing.mend_tree import (
     NOMINAL,
     after,
     before,
     first_of,
+    give_way,
     infinitive,
     living,
     more_verb,
+    share_verb,
     singular,
     take_over,
 )
 from parsing.words import Word
 
 _ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
+_BEFORE = ("amod", "compound", "nmod")
 _NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
 
 
@@ -24,9 +27,12 @@ def noun_with_a_subject(word: Word, words: list[Word]) -> None:
     """ "A man in a shirt climbs a rock": only the tag is wrong, the tree knows better."""
     if word.tag not in ("NNS", "NN") or word.kids("cop", "det", "aux"):
         return
-    if not any(c.i < word.i for c in word.kids("nsubj")):
+    doers = [c for c in word.kids("nsubj") if c.i < word.i]
+    if not doers:
         return
     if word.tag == "NN" and not word.low.endswith("ing"):
+        if any(living(c) and c.tag == "NNS" for c in doers) and infinitive(word, True):
+            word.pos, word.tag = "VERB", "VBP"  # "girls in dresses dance"
         return
     if infinitive(word):
         word.pos, word.tag = "VERB", "VBZ" if word.tag == "NNS" else "VBG"
@@ -49,10 +55,15 @@ def verb_read_as_noun(word: Word, words: list[Word]) -> None:
         for child in [c for c in word.children if c.i < left.i and c.dep != "punct"]:
             child.moved(left, child.dep)
         left.moved(word, "nsubj")
+        share_verb(word, left, words)
     elif first_of(left).head is word and first_of(left).dep == "nsubj":
         pass  # only the tag is wrong
     elif word.head is left:
         take_over(word, left)
+        if word.dep in ("dobj", "pobj"):  # "wearing a jacket climbs": nobody wears the climb
+            left.dep = "compound"
+            name_took_the_verb(word, words)
+            left.dep = "nsubj" if left.head is word else left.dep
     else:
         return
     word.pos, word.tag = "VERB", "VBZ"
@@ -67,11 +78,16 @@ def _coordinated(before: Word, word: Word) -> bool:
 def colour_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A man in red lays on": "red lays" is read as what the man is in."""
     prep = word.head
-    if word.tag != "NNS" or word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
+    if word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
         return
     left = [c for c in word.children if c.i < word.i]
     subject = prep.head
-    if subject is None or subject.pos not in NOMINAL or not more_verb(word) or _worn(word):
+    if word.tag == "NN" and word.low.endswith("ing") and infinitive(word):
+        _colour_took_the_participle(word, prep, left)
+        return
+    if word.tag != "NNS" or subject is None or subject.pos not in NOMINAL:
+        return
+    if not more_verb(word) or _worn(word):
         return
     if len(left) != 1 or left[0].i != word.i - 1 or not wordnet.is_colour(left[0].low):
         return
@@ -81,6 +97,18 @@ def colour_took_the_verb(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "VERB", "VBZ"
 
 
+def _colour_took_the_participle(word: Word, prep: Word, left: list[Word]) -> None:
+    """ "dressed in green snowboarding": he is in green, and snowboards."""
+    who = prep.head
+    if who is not None and who.pos == "VERB" and who.dep == "acl":
+        who = who.head
+    alone = len(left) == 1 and left[0].i == word.i - 1 and wordnet.is_colour(left[0].low)
+    if alone and who is not None and living(who):
+        word.moved(who, "acl")
+        left[0].moved(prep, "pobj")
+        word.pos, word.tag = "VERB", "VBG"
+
+
 def _worn(word: Word) -> bool:
     """ "in blue dresses", "in white pants": clothes, though "dress" and "pant" are verbs."""
     forms = (word.low, wordnet.lemma(word.low, "n", inflected=True))
@@ -88,26 +116,51 @@ def _worn(word: Word) -> bool:
 
 
 def name_took_the_verb(word: Word, words: list[Word]) -> None:
-    """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in."""
-    left = before(word, words)
-    prep = word.head
-    if left is None or word.tag not in ("NNS", "VBZ") or word.dep != "pobj" or prep is None:
+    """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in.
+
+    So in "a girl wearing a vest floats", "a group of people dressed in formal wear pose".
+    """
+    left, over = before(word, words), word.head
+    if left is None or over is None or word.dep not in ("pobj", "dobj"):
         return
-    subject = prep.head
-    if left.head is not word or left.dep != "compound" or not singular(left):
+    sure = word.tag in ("VB", "VBP", "VBD") or not wordnet.has(_lemma(word), "n")
+    if left.head is not word or left.dep not in ("compound", "amod", "nmod"):
         return
-    if subject is None or subject.pos not in NOMINAL or subject.dep != "ROOT":
+    if (word.tag not in ("NNS", "VBZ") and not sure) or not infinitive(word, word.tag == "VBP"):
         return
-    known = wordnet.has(f"{left.low} {wordnet.lemma(word.low, 'n', inflected=True)}", "n")
-    lifeless = wordnet.has(subject.low, "n") and not living(subject)  # "biker" is not listed
-    if known or lifeless or not more_verb(word) or _worn(word):
+    if not wordnet.has(_lemma(left), "n") or (left.tag == "NNS" and not sure):
+        return
+    who = _who(word, over)
+    subject = who
+    while subject and subject.dep == "pobj" and subject.head and subject.head.low == "of":
+        subject = subject.head.head
+    if who is None or subject is None or subject.pos not in NOMINAL:
+        return
+    if subject.dep != "ROOT":
+        return
+    known = wordnet.has(f"{left.low} {_lemma(word)}", "n")
+    lifeless = wordnet.has(who.low, "n") and not living(who)  # "biker" is not listed
+    if not sure and (known or lifeless or not more_verb(word) or _worn(word)):
         return
     for child in [c for c in word.children if c.i < left.i]:
         child.moved(left, child.dep)
+    dep = word.dep
     word.moved(None, "ROOT")
     take_over(word, subject)
-    left.moved(prep, "pobj")
-    word.pos, word.tag = "VERB", "VBZ"
+    left.moved(over, dep)
+    for child in [c for c in over.children if c.i > word.i]:
+        child.moved(word, child.dep)
+    if left.pos not in NOMINAL:
+        left.pos, left.tag = "NOUN", "NN"
+    word.pos, word.tag = "VERB", "VBP" if word.tag == "VBP" else "VBZ"
+
+
+def _who(word: Word, over: Word) -> Word | None:
+    """Who is in it or has it: the noun above a preposition or a participle."""
+    if word.dep == "dobj":
+        return over.head if over.tag == "VBG" and over.dep in ("acl", "conj") else None
+    who = over.head
+    return who.head if who is not None and who.pos == "VERB" and who.dep == "acl" else who
 
 
 def participle_before_its_noun(word: Word, words: list[Word]) -> None:
@@ -151,6 +204,17 @@ def participle_read_as_noun(word: Word, words: list[Word]) -> None:
         child.dep = "dobj"
 
 
+def sport_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "two people are rock climbing": nobody is a sport."""
+    be, left = word.head, before(word, words)
+    if word.dep != "attr" or be is None or be.pos != "AUX" or not word.low.endswith("ing"):
+        return
+    if left is None or left.head is not word or left.dep != "compound" or word.kids("det", "amod"):
+        return
+    if infinitive(word) and any(living(subject) for subject in be.kids("nsubj")):
+        word.pos, word.tag = "VERB", "VBG"
+
+
 def participle_read_as_object(word: Word, words: list[Word]) -> None:
     """ "is wearing purple and jogging": the second verb is read as a second thing worn."""
     thing = word.head
@@ -183,7 +247,20 @@ def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
 
 def never_a_noun(word: Word, words: list[Word]) -> None:
     """ "smiling underwater", "upside down": nouns to the tagger only."""
-    if word.pos not in NOMINAL or word.kids("det", "amod", "poss", "compound"):
+    left = before(word, words)
+    if word.pos not in NOMINAL:
+        return
+    if left is not None and left.pos == "VERB" and left.head in word.kids("compound", "nmod"):
+        # "a toddler swimming underwater"
+        only_adverb = wordnet.has(word.low, "r") or wordnet.has(word.low, "a")
+        if left.head and only_adverb and not wordnet.has(_lemma(word), "n"):
+            for child in [c for c in word.children if c.i > word.i]:
+                child.moved(left, child.dep)
+            give_way(word, left.head)
+            word.moved(left, "advmod")
+            word.pos, word.tag = "ADV", "RB"
+        return
+    if word.kids("det", "amod", "poss", "compound"):
         return
     follows = after(word, words)
     both = f"{word.low} {follows.low}" if follows else ""
@@ -200,12 +277,17 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
 
 def quality_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "People are upside-down", "young businesswoman": things to the tagger only."""
-    if word.dep in ("amod", "compound") and word.head is not None and word.i < word.head.i:
+    if word.dep in _BEFORE and word.head is not None and word.i < word.head.i:
+        if describing.is_new(word.low):
+            word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
         weight = 1 if word.dep == "amod" else 3
         as_noun = wordnet.count(word.low, "n")
-        usual = wordnet.count(word.low, "a") > weight * as_noun
+        usual = word.dep != "nmod" and wordnet.count(word.low, "a") > weight * as_noun
         if not as_noun and wordnet.has(word.low, "a"):  # "hind legs"
             usual = usual or wordnet.supersense(_lemma(word.head), "n") == "noun.body"
+        follows = after(word, words)
+        if follows is not None and follows.pos == "ADJ" and follows.head is word.head:
+            usual = usual or wordnet.has(word.low, "a")  # "hip young people"
         if word.pos in NOMINAL and usual and not wordnet.is_colour(word.low):
             word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
         return
@@ -215,13 +297,29 @@ def quality_read_as_noun(word: Word, words: list[Word]) -> None:
         word.pos, word.tag, word.dep = "ADJ", "JJ", "acomp"
 
 
+def participle_read_as_name(word: Word, words: list[Word]) -> None:
+    """ "tattooed barber": no noun ends so."""
+    if word.dep not in ("amod", "compound", "nmod") or not word.low.endswith("ed"):
+        return
+    if wordnet.has(word.low, "n") or word.head is None or word.i > word.head.i:
+        return
+    if infinitive(word):
+        word.pos, word.tag, word.dep = "VERB", "VBN", "amod"
+
+
 def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     """ "actor and film director": two people, not a director of two kinds."""
     last = word.head
     if word.dep not in ("nmod", "compound") or last is None or last.pos not in NOMINAL:
         return
-    inner = next((c for c in word.kids("conj") if c.i == last.i - 1), None)
-    if inner is None or inner.pos not in NOMINAL or not (living(word) and living(last)):
+    inner = next(iter(word.kids("conj")), None)
+    if inner is None or any(w.head is not last for w in words[inner.i + 1 : last.i]):
+        return
+    if inner is None or inner.pos not in NOMINAL:
+        return
+    # "a shirt and bikini bottoms": no bottoms have "a" before them
+    own = last.tag == "NNS" and any(c.low in ("a", "an") for c in last.kids("det"))
+    if not own and not (living(word) and living(last)):
         return
     place, dep = last.head, last.dep
     word.moved(None, dep)
@@ -232,10 +330,6 @@ def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     word.moved(place, dep)
     for child in [c for c in last.children if c.i > last.i and c.dep == "punct"]:
         child.moved(word, child.dep)
-
-
-def _lemma(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
 
 
 def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
@@ -257,6 +351,22 @@ def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
         word.moved(partner, "conj")
 
 
+def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
+    """ "a woman in a coat and boots": she is in both, not she and the boots."""
+    who = word.head
+    if word.dep not in ("conj", "appos") or who is None or who.pos not in NOMINAL:
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    if first < 2 or words[first - 1].low != "and" or living(word) or not living(who):
+        return
+    partner = words[first - 2]
+    if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj") and not living(partner):
+        alike = wordnet.is_worn(_lemma(partner)) == wordnet.is_worn(_lemma(word))
+        apart = alike or partner.dep == "dobj" or who.dep == "nsubj"
+        if apart and partner.under(who):
+            word.moved(partner, "conj")
+
+
 def way_read_as_object(word: Word, words: list[Word]) -> None:
     """ "climbing up a mountain": nobody climbs the mountain up, he climbs, and up it."""
     verb = word.head
@@ -266,6 +376,12 @@ def way_read_as_object(word: Word, words: list[Word]) -> None:
     particle = words[first - 1]
     if particle.dep != "prt" or particle.head is not verb or particle.i != verb.i + 1:
         return
-    if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")):
+    base = wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")
+    somewhere = wordnet.noun_kind(_lemma(word)) == "scene"
+    if wordnet.is_travel(base) or (somewhere and not wordnet.has(f"{base} {particle.low}", "v")):
         particle.dep, particle.pos = "prep", "ADP"
         word.moved(particle, "pobj")
+
+
+def _lemma(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, take_over
+from parsing import describing, wordnet
+from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, share_verb
 from parsing.words import Word
 
-LINKING = {"appear", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn"}
+LINKING = {
+    "appear", "become", "feel", "look", "remain", "seem", "smell", "sound", "stay", "taste", "turn",
+}  # fmt: skip
 """Verbs that join a thing with its quality."""
 _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
+
+
+_ORDERS = 4  # a verb that is so many times as frequent as the noun may be an order after all
+_DOINGS = {"noun.act", "noun.cognition", "noun.event", "noun.process", "noun.state"}
+_MADE = {"noun.Tops", "noun.artifact", "noun.location"}  # "location" is of the first
+
+
+def _verb(word: Word) -> str:
+    return wordnet.lemma(word.low, "v", inflected=word.tag not in ("VB", "VBP"))
 
 
 def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
@@ -34,7 +45,7 @@ def only_a_noun(word: Word, words: list[Word]) -> None:
 
 @wordnet.remembered
 def _tag_of_noun_only(low: str) -> str:
-    if any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
+    if describing.is_new(low) or any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
         return ""
     base = wordnet.lemma(low, "n", inflected=True)
     return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"
@@ -42,7 +53,8 @@ def _tag_of_noun_only(low: str) -> str:
 
 def only_an_adjective(word: Word, words: list[Word]) -> None:
     """ "spooky food", "appear to be unexcited": no dictionary has such a verb."""
-    if not _is_adjective_only(word.low) or not word.text.isalpha():
+    never = word.tag == "VB" and wordnet.has(word.low, "a") and not wordnet.has(_verb(word), "v")
+    if not (never or _is_adjective_only(word.low)) or not word.text.isalpha():
         return
     follows, be = after(word, words), word.kids("auxpass")
     if be:
@@ -80,8 +92,27 @@ def name_read_as_participle(word: Word, words: list[Word]) -> None:
         act = wordnet.supersense(wordnet.lemma(follows.low, "n", inflected=True), "n") == "noun.act"
         verb = wordnet.lemma(word.low, "v", inflected=True)
         usual = wordnet.count(word.low, "n") > wordnet.count(verb, "v")  # "wedding guests"
+        if left is None or left.pos not in NOMINAL:  # not "a man holding pole"
+            usual = usual or _made_for(word, follows, verb)
         if (act or usual) and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
             word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
+    elif follows is not None and word.i == 0 and word.kids("dobj")[:1] == [follows]:
+        if not wordnet.has(f"{word.low} {_singular(follows)}", "n"):
+            return
+        give_way(word, follows)  # "reading room in a villa"
+        word.moved(follows, "compound")
+        word.pos, word.tag = "NOUN", "NN"
+
+
+def _singular(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
+
+
+def _made_for(word: Word, thing: Word, verb: str) -> bool:
+    """ "a filming location", "a cooling rack": what it is for, not what it does."""
+    made = wordnet.supersense(_singular(thing), "n") in _MADE
+    doing = wordnet.supersense(word.low, "n") in _DOINGS
+    return made and doing and not wordnet.is_travel(verb)
 
 
 def participle_after_of(word: Word, words: list[Word]) -> None:
@@ -124,20 +155,29 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     for child in [c for c in word.children if c.i < left.i and c.dep in _OF_NOUNS]:
         child.moved(left, child.dep)
     left.moved(word, "nsubj")
-    first = word.head
-    if word.dep != "conj" or first is None or first.pos not in NOMINAL:
-        return
-    if words[min([left.i, *(c.i for c in left.children)]) - 1].low == "and":
-        take_over(word, first)  # "bride and groom walk"
-        left.moved(first, "conj")
+    share_verb(word, left, words)
 
 
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
     """ "fire over a black base": at the start of a caption hardly anybody gives an order."""
-    if word.i or word.tag != "VB" or word.kids("dobj", "prt", "nsubj", "xcomp"):
+    follows = after(word, words)
+    if word.i or follows is None or word.kids("dobj", "nsubj", "ccomp", "aux"):
         return
-    if wordnet.has(word.low, "n") and not more_verb(word):
-        word.pos, word.tag = "NOUN", "NN"
+    base = wordnet.lemma(word.low, "n", inflected=word.tag == "VBZ")
+    if not wordnet.has(base, "n"):
+        return
+    if word.kids("prt", "xcomp") or word.tag != "VB":
+        named = word.tag == "VBZ" or (follows.pos == "ADP" and word.tag in ("VBG", "VBP"))
+        named = named or (living(word) and follows.tag == "VBG")
+    else:
+        named = follows.pos == "ADP" or not more_verb(word)
+    if follows.low == "of" and word.tag != "VBG":  # "set of nails"
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"
+    often = wordnet.count(base, "n") * _ORDERS >= wordnet.count(_verb(word), "v")
+    if named and often and (word.tag == "VB" or wordnet.supersense(base, "n") not in _DOINGS):
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"
+        for child in word.kids("xcomp"):
+            child.dep = "acl"
 
 
 def noun_read_as_past(word: Word, words: list[Word]) -> None:
@@ -170,18 +210,24 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
     """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
     if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):
         return
-    thing = next((c for c in word.kids("dobj", "obj") if c.i == word.i + 1), None)
+    things = word.kids("dobj", "obj")
+    nearest = (c for c in things if min([c.i, *(k.i for k in c.children)]) == word.i + 1)
+    thing = next(nearest, None)
     subjects = word.kids("nsubj", "nsubjpass")
     if thing is None or thing.kids("det") or len(subjects) > 1:
         return
     if not all(s.pos == "ADJ" and s.i < word.i for s in subjects):
         return
-    if not subjects and not (word.dep == "ROOT" and word.i == 0 and word.tag == "VBN"):
+    first = word.i == sum(c.i < word.i for c in word.kids("npadvmod", "advmod"))
+    if not subjects and not (word.dep == "ROOT" and first and word.tag != "VBG"):
         return
     for subject in subjects:
         subject.dep = "amod"
+    by = word.kids("npadvmod")
     give_way(word, thing)
     word.moved(thing, "amod")
+    for means in by:  # "hand drawn"
+        means.moved(word, "npadvmod")
     word.tag = "VBN"
 
 
@@ -204,3 +250,74 @@ def name_read_as_state(word: Word, words: list[Word]) -> None:
     if wordnet.has(f"{left.low} {word.low}", "n"):
         word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
         left.dep = "compound"
+
+
+def quality_read_as_order(word: Word, words: list[Word]) -> None:
+    """ "Wet brown dog": nothing that hangs on a noun like an adjective is an order."""
+    if word.tag not in ("VB", "VBP", "VBD") or word.dep != "amod" or word.head is None:
+        return
+    if word.i < word.head.i and wordnet.has(word.low, "a"):
+        word.pos, word.tag = "ADJ", "JJ"
+
+
+def noun_after_and(word: Word, words: list[Word]) -> None:
+    """ "in dresses and head scarves", "has a nose and face makeup": no verb has this form there."""
+    follows, first = after(word, words), word.head
+    if word.tag not in ("VB", "VBP") or word.dep != "conj" or first is None or follows is None:
+        return
+    if follows.dep != "dobj" or follows.head is not word or word.kids("aux", "nsubj", "prt"):
+        return
+    if first.tag in ("VB", "VBP") or not wordnet.has(word.low, "n") or word.i < 3:
+        return
+    if first.tag == "NNS" and more_verb(word):
+        return
+    partner = words[word.i - 2]
+    if words[word.i - 1].low != "and" or partner.pos not in NOMINAL:
+        return
+    give_way(word, follows)
+    word.moved(follows, "compound")
+    word.pos, word.tag = "NOUN", "NN"
+    follows.moved(partner, "conj")
+
+
+def quality_after_and(word: Word, words: list[Word]) -> None:
+    """ "a tree and cute birds": an adjective before a noun is that noun's."""
+    follows, first = after(word, words), word.head
+    if word.dep != "conj" or first is None or first.pos not in NOMINAL or follows is None:
+        return
+    partner = follows.pos in NOMINAL and follows.dep == "conj"
+    if partner and words[word.i - 1].low in ("and", "or") and wordnet.has(word.low, "a"):
+        word.moved(follows, "amod")
+
+
+def side_read_as_verb(word: Word, words: list[Word]) -> None:
+    """ "person , left , and his wife": where he stands, not what he does."""
+    left, follows = before(word, words), after(word, words)
+    if word.low != "left" or left is None or left.text != "," or word.kids("dobj", "aux"):
+        return
+    if follows is not None and follows.text not in (",", "."):
+        return
+    for subject in word.kids("nsubj")[:1]:
+        give_way(word, subject)
+        word.moved(subject, "advmod")
+    word.pos, word.tag = "ADV", "RB"
+
+
+def quality_read_as_adverb(word: Word, words: list[Word]) -> None:
+    """ "a handsome confident man": no dictionary has such an adverb."""
+    quality = word.head
+    if word.dep != "advmod" or quality is None or quality.dep != "amod" or quality.pos != "ADJ":
+        return
+    if word.i + 1 == quality.i and wordnet.has(word.low, "a") and not wordnet.has(word.low, "r"):
+        word.moved(quality.head, "amod")
+        word.pos, word.tag = "ADJ", "JJ"
+
+
+def which_is_no_person(word: Word, words: list[Word]) -> None:
+    """ "jumps over a shed which is covered": the shed is."""
+    which = next((c for c in word.kids("nsubj", "nsubjpass", "dobj") if c.low == "which"), None)
+    if which is None or not which.i or word.dep == "ROOT":
+        return
+    thing = words[which.i - 1]
+    if thing.pos in NOMINAL and thing is not word.head and not thing.under(word):
+        word.moved(thing, "relcl")

@@ -26,6 +26,9 @@ _GROUND = {"noun.object", "noun.phenomenon", "noun.plant", "noun.substance"}
 _GROWS = {"noun.object", "noun.plant"}
 _DOERS = ("nsubj", "nsubjpass", "npadvmod", "dep")
 _FINITE = {"VBD", "VBN", "VBP", "VBZ"}
+_LED_TO = {"CD", "DT", "IN", "JJ", "NN", "NNP", "NNS", "PRP", "PRP$", "TO", "VBG", "WDT"}
+_NEVER_PARTICLES = {"as", "like", "than", "with"}
+_PARTS = {"noun.animal", "noun.body"}  # "wings" are of an animal
 _WEATHER = {"noun.phenomenon"}
 
 
@@ -62,6 +65,29 @@ def with_his_own(word: Word, words: list[Word]) -> None:
         _hung(word, _who_or_what(word.head))
 
 
+def in_his_mouth(word: Word, words: list[Word]) -> None:
+    """ "runs with his toy in his mouth": the toy is in it, not the run."""
+    thing = _thing(word)
+    if thing is None or word.i < 2 or not thing.kids("poss"):
+        return
+    held = words[word.i - 1]
+    over = held.head
+    if held.dep != "pobj" or over is None or over.low != "with" or held.pos not in NOMINAL:
+        return
+    body = wordnet.supersense(_base(thing), "n") in _PARTS
+    if body and wordnet.supersense(_base(held), "n") != "noun.body" and not living(held):
+        word.moved(held, "prep")
+
+
+def past_the_colour(word: Word, words: list[Word]) -> None:
+    """ "women in black with flags": the black has no flags."""
+    colour = word.head
+    if colour is None or colour.dep != "pobj" or not wordnet.is_colour(colour.low):
+        return
+    if colour.tag in ("NN", "JJ") and not colour.kids("det") and colour.head is not None:
+        _hung(word, colour.head.head)
+
+
 def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     """ "a man in a coat on a street", "plays with a ball on the grass": he is there, too."""
     thing, worn = _thing(word), word.head
@@ -71,6 +97,7 @@ def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
     if prep is not None and prep.low == "with" and prep.head is not None:
         own = own or prep.head.pos == "VERB"
+    own = own or (_is_scene(thing) and not _is_scene(worn))
     if own and worn.pos in NOMINAL and _is_ground(_base(thing)):
         _hung(word, _who_or_what(worn))
 
@@ -151,6 +178,10 @@ def _is_ground(name: str) -> bool:
     return wordnet.noun_kind(name) == "scene" or wordnet.supersense(name, "n") in _GROUND
 
 
+def _is_scene(noun: Word) -> bool:
+    return wordnet.noun_kind(_base(noun)) == "scene"
+
+
 def _thing(prep: Word) -> Word | None:
     return next(iter(prep.kids("pobj")), None)
 
@@ -176,3 +207,29 @@ def _hung(word: Word, goal: Word | None) -> None:
     if goal is None or (goal.dep == "ROOT" and goal.pos == "VERB" and not goal.kids(*_DOERS)):
         return
     word.moved(goal, "prep")
+
+
+def particle_read_as_place(word: Word, words: list[Word]) -> None:
+    """ "a crowd looks on": a preposition that leads nowhere belongs to the verb."""
+    verb = word.head
+    if word.dep not in ("prep", "advmod") or word.children or verb is None or verb.pos != "VERB":
+        return
+    if word.i != verb.i + 1 or word.low in _NEVER_PARTICLES:
+        return
+    if word.i + 1 < len(words) and words[word.i + 1].tag in _LED_TO:
+        return
+    base = wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))
+    if wordnet.has(f"{base} {word.low}", "v"):
+        word.dep = "prt"
+
+
+def looked_at(word: Word, words: list[Word]) -> None:
+    """ "looks through a window at a plane": the look goes there."""
+    place = word.head
+    if word.low != "at" or place is None or place.dep != "pobj" or place.head is None:
+        return
+    verb = place.head.head
+    if verb is not None and verb.pos == "VERB" and place.head.low != "at":
+        base = wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))
+        if wordnet.supersense(base, "v") == "verb.perception":
+            _hung(word, verb)

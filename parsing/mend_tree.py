@@ -39,6 +39,9 @@ def take_over(verb: Word, subject: Word) -> None:
         child.moved(verb, child.dep)
     subject.moved(verb, "nsubj")
     verb.moved(place, dep)
+    for child in verb.kids("appos"):  # "in blue kicks the ball"
+        if child.pos in NOMINAL and min([child.i, *(c.i for c in child.children)]) == verb.i + 1:
+            child.dep = "dobj"
 
 
 def give_way(word: Word, other: Word) -> None:
@@ -60,7 +63,17 @@ def after(word: Word, words: list[Word]) -> Word | None:
     return words[word.i + 1] if word.i + 1 < len(words) else None
 
 
-def infinitive(word: Word) -> str | None:
-    """The verb that this word may be an inflected form of, whatever its tag."""
+def infinitive(word: Word, itself: bool = False) -> str | None:
+    """The verb that this word may be an inflected form of, whatever its tag; or is `itself`."""
     base = wordnet.lemma(word.low, "v", inflected=True)
-    return base if base != word.low and wordnet.has(base, "v") else None
+    return base if (itself or base != word.low) and wordnet.has(base, "v") else None
+
+
+def share_verb(verb: Word, subject: Word, words: list[Word]) -> None:
+    """ "bride and groom walk": both do, where the verb was coordinated with the first."""
+    first = verb.head
+    if verb.dep != "conj" or first is None or first.pos not in NOMINAL:
+        return
+    if words[min([subject.i, *(c.i for c in subject.children)]) - 1].low == "and":
+        take_over(verb, first)
+        subject.moved(first, "conj")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from parsing import describing, lexicon, wordnet
+from parsing.picturable import is_idea
 from parsing.words import Word
 
 _NOMINAL = {"NOUN", "PROPN"}
@@ -123,6 +124,10 @@ def _names_something(word: Word) -> bool:
         return False
     if word.dep == "amod" and describing.is_material(word.low):
         return False
+    if not wordnet.has(noun_lemma(word), "n") and wordnet.has(word.low, "r"):
+        return False  # "onstage", "indoors"
+    if word.low == "mine" and not word.children:
+        return False  # "a friend of mine"
     if word.dep not in ("compound", "nmod") or not word.head or not _inside_name(word, word.head):
         return True
     # "a beach photo" shows a beach
@@ -155,7 +160,7 @@ def _is_tag(phrase: Phrase) -> bool:
     """Noise words, mere quantities and names of individuals give no tag."""
     head = phrase.head
     single = len(phrase.words) == 1
-    if len(phrase.name) < 2 or wordnet.is_name(phrase.name):
+    if len(phrase.name) < 2 or wordnet.is_name(phrase.name) or is_idea(phrase.name):
         return False
     if not single:
         if noun_lemma(head) in lexicon.quantities() and of_what(head) is not None:
@@ -164,6 +169,8 @@ def _is_tag(phrase: Phrase) -> bool:
     if names_colour(head):
         return False
     base = noun_lemma(head)
+    if wordnet.has(head.low, "r") and wordnet.supersense(head.low, "n") == "noun.time":
+        return False  # "today"
     forms, inner = {base, head.low}, of_what(head)
     if forms & lexicon.quantities() and inner is None and _looks_like_a_thing(head):
         return True
@@ -247,6 +254,8 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     if wordnet.is_colour(first.low):
         # "orange juice" is one thing, "white house" hardly ever the one with a capital letter
         return first.dep != "compound" or wordnet.supersense(name, "n") not in _NATURAL
+    if first.pos == "ADJ" and first.text.islower() and wordnet.is_name(name):
+        return True  # "wooden horse", "great lakes": names only with capitals
     if first.pos == "ADJ" and wordnet.supersense(noun_lemma(head), "n") == "noun.body":
         return True  # "right hand", "hind leg", "human head"
     plain = first.pos == "ADJ" and first.low not in lexicon.noise("a")
@@ -267,6 +276,8 @@ def _compound_start(before: list[Word], head: Word) -> int:
     for word in reversed(before):
         if not _belongs(word) or (made and describing.is_material(word.low)):
             break
+        if word.low == head.low:  # "person person": two of them
+            break
         size += 1
     return size
 
@@ -283,7 +294,7 @@ def _belongs(word: Word) -> bool:
         return False
     if wordnet.supersense(noun_lemma(word), "n") == "noun.quantity":
         return False  # "inch"
-    return not wordnet.is_colour(word.low) and word.low not in lexicon.noise("n")
+    return not wordnet.is_colour(word.low) and noun_lemma(word) not in lexicon.noise("n")
 
 
 def _joined(part: list[Word]) -> str:
@@ -291,7 +302,9 @@ def _joined(part: list[Word]) -> str:
     said = " ".join(word.low for word in part)
     listed = _listed(said)
     before = [
-        noun_lemma(word) if word.tag == "NNS" and not listed else word.low for word in part[:-1]
+        # "blues artist": some plurals are words of their own
+        word.low if listed or word.tag != "NNS" or wordnet.has(word.low, "n") else noun_lemma(word)
+        for word in part[:-1]
     ]
     name = " ".join([*before, noun_lemma(part[-1])])
     if len(part) == 1 or name == said or wordnet.has(name, "n") or wordnet.is_name(said):

@@ -7,6 +7,11 @@ from parsing.graph import Kind
 from parsing.senses import Sense
 
 _ENOUGH = 0.15  # the share of uses that makes a sense one that a caption may mean
+_HARDLY = 0.1  # the share below which a noun's uses are hardly ever seen
+_IDEAS = {
+    "noun.attribute", "noun.cognition", "noun.feeling", "noun.motive", "noun.process",
+    "noun.quantity", "noun.relation", "noun.state",
+}  # fmt: skip
 _OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _NOT_PICTURABLE = {
     "noun.attribute", "noun.cognition", "noun.communication", "noun.feeling", "noun.motive",
@@ -63,3 +68,15 @@ def is_time(name: str) -> bool:
     known = name if wordnet.has(name, "n") else name.split(" ")[-1]
     weighed = zip(wordnet.senses(known, "n"), wordnet.shares(known, "n"), strict=True)
     return sum(part for s, part in weighed if s.lexname == "noun.time" and not _shows(s)) > _OFTEN
+
+
+@wordnet.remembered
+def is_idea(name: str) -> bool:
+    """Whether it names what no picture shows: "importance", "privilege"; "movie", "day" do not."""
+    words = dict.fromkeys((name, name.split(" ")[-1]))  # a "tourist attraction" is a place
+    return all(map(_is_idea, words))
+
+
+def _is_idea(noun: str) -> bool:
+    known, found = _known(noun, "n")
+    return bool(found) and found[0].lexname in _IDEAS and _seen(known, "n") < _HARDLY

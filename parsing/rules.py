@@ -7,13 +7,14 @@ from itertools import product
 from parsing import describing, lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
-from parsing.mend_tree import after, before
-from parsing.nouns import Nouns, Phrase, find_nouns, names_colour
+from parsing.mend_tree import after, before, infinitive
+from parsing.nouns import Nouns, Phrase, find_nouns, names_colour, noun_lemma
 from parsing.text import CleanText
 from parsing.verbs import (
     action_name,
     agent,
     base_form,
+    is_done,
     is_passive,
     is_state_change,
     is_verb,
@@ -23,11 +24,12 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "6"
+VERSION = "7"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
 }  # fmt: skip
+_SAID = {"noun.attribute", "noun.cognition", "noun.communication", "noun.feeling"}
 _OWN = ("det", "amod", "nummod", "poss")
 _CAN_DESCRIBE = {"ADJ", "NOUN", "PROPN", "VERB"}
 
@@ -69,10 +71,13 @@ class Reader:
         for word in self.words:
             if word.pos not in _CAN_DESCRIBE or not _is_attribute(word):
                 continue
-            if self.is_shade(word):
+            follows = after(word, self.words)
+            if self.is_shade(word) or (follows is not None and _says_of_what(word, follows)):
                 continue
             first = before(word, self.words)
-            if first is None or not (self.is_shade(first) or _says_with_what(first, word)):
+            if first is None or not (
+                self.is_shade(first) or _says_with_what(first, word) or _says_of_what(first, word)
+            ):
                 first = word
             name = _adjective(word) if first is word else f"{first.low} {_adjective(word)}"
             found += [
@@ -98,6 +103,10 @@ class Reader:
             return []
         if word.dep == "conj" and _is_attribute(head, strict=False):
             return self.described(head, depth + 1)
+        if word.dep == "advmod" and head.dep == "amod" and wordnet.is_colour(word.low):
+            return self.described(head, depth + 1)  # "a green striped shirt"
+        if word.dep == "amod" and head.pos == "ADJ" and head.dep in ("amod", "conj"):
+            return self.described(head, depth + 1)  # "a black and brown furry dog"
         if word.dep in ("amod", "acl", "compound", "nmod", "appos"):
             # only its own noun: in "an aerial photo of a field" nothing in the picture is aerial
             phrase = self.nouns.owners.get(head.i)
@@ -162,6 +171,8 @@ class Reader:
                 placed = doers or things
                 things = things or doers
                 doers = agent(word, self.nouns)
+            if name is None and is_done(word, doers):
+                name = base_form(word)
             span = self.text.span(word.start, word.end)
             if name is not None:
                 ends = product(_names(doers), _names(things))
@@ -204,6 +215,8 @@ class Reader:
                 continue
             span = self.text.span(word.start, word.end)
             for place in places(word, self.nouns):
+                if place.words == "of" and word.i not in self.nouns.phrases:
+                    continue  # "a picture of a dog and a cat": the dog is of no cat
                 both = [*self._partner(word, place.things), *ends]
                 found += [
                     Relation(place.words, a.name, b.name, *span)
@@ -211,9 +224,10 @@ class Reader:
                     if a is not b
                 ]
             for owner in word.kids("poss"):
+                owned = [*ends, *self._bare_partners(word)]  # "a man's hat and coat"
                 found += [
                     Relation("have", a.name, b.name, *span)
-                    for a, b in product(self.nouns.all_meant(owner), ends)
+                    for a, b in product(self.nouns.all_meant(owner), owned)
                 ]
         return found
 
@@ -268,7 +282,7 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         return False
     if word.pos == "ADJ":
         # "midair stunt": an adjective to the tagger, to WordNet only a noun
-        return word.dep != "amod" or wordnet.has(low, "a") or not wordnet.has(low, "n")
+        return word.dep != "amod" or describing.is_adjective(low) or not wordnet.has(low, "n")
     if word.pos in ("NOUN", "PROPN"):
         if word.dep in ("pobj", "dobj"):
             return names_colour(word)
@@ -289,11 +303,24 @@ def _says_with_what(first: Word, word: Word) -> bool:
     return word.tag == "VBN" and word.dep == "amod" and first.head is word and first.pos == "NOUN"
 
 
+def _says_of_what(first: Word, word: Word) -> bool:
+    """ "short sleeved", "long haired": the sleeves are short, not the shirt."""
+    if not word.low.endswith("ed") or word.dep != "amod" or first.pos != "ADJ":
+        return False
+    if first.head is word:  # but a "bright colored" ball is bright
+        own = infinitive(word) is None or describing.is_of_a_part(word.low)
+        return own and not wordnet.is_colour(first.low)
+    return first.head is word.head and describing.is_of_a_part(word.low)
+
+
 def _is_quality(word: Word) -> bool:
     """ "a stenciled wall", "a challenging maze", but "a smiling woman" smiles."""
     if word.tag == "VBN":
         return True
-    return wordnet.has(word.low, "a") and wordnet.supersense(base_form(word), "v") in _QUALITIES
+    if not wordnet.has(word.low, "a"):
+        return False
+    said = word.head is not None and wordnet.supersense(noun_lemma(word.head), "n") in _SAID
+    return said or wordnet.supersense(base_form(word), "v") in _QUALITIES
 
 
 def _adjective(word: Word) -> str:

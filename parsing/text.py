@@ -20,6 +20,8 @@ _PLAIN = re.compile(r"(?!.*(?: - |https?://|www\.))[!\"$%'-;=?-_a-~]+(?: [!\"$%'
 _SPACED_HYPHEN = r"(?<=\w) - (?=\w)"
 _GLUING = {"all", "co", "high", "long", "low", "mid", "multi", "non", "self", "semi", "t", "well"}
 _GLUED = {"free", "friendly", "like", "looking", "made", "proof", "shaped", "style", "winning"}
+_PARTICLES = {"away", "back", "down", "in", "off", "on", "out", "through", "together", "up"}
+_ARTICLES = {"", "a", "an", "the", "his", "her", "its", "their"}
 _QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 # Placeholders that web corpora put where a name stood.
 _PLACEHOLDERS = {"<person>": "person"}
@@ -70,10 +72,16 @@ def _spelled(piece: re.Match[str]) -> str:
 def _one_word(caption: str, start: int, end: int) -> bool:
     """Whether the words around a spaced hyphen are one: "clean - up", "tube - fed"."""
     left = re.split(r"\W", caption[max(0, start - 40) : start])[-1].lower()
-    right = re.split(r"\W", caption[end : end + 40])[0].lower()
+    right, follows = [*re.split(r"\W+", caption[end : end + 40].lower()), ""][:2]
     if any(wordnet.has(word, pos) for word in (f"{left}-{right}", left + right) for pos in "nva"):
         return True
+    if right in _PARTICLES:  # "pop - up", "built - in", but not "boats - in the harbour"
+        return wordnet.has(wordnet.lemma(left, "v"), "v") and follows not in _ARTICLES
+    if wordnet.is_colour(right):
+        return wordnet.has(left, "n")
     describes = right in _GLUED or (right.endswith("ed") and wordnet.has(right, "a"))
+    if wordnet.lemma(left, "n") != left:
+        return left in _GLUING  # "flowers - painted with ink"
     return left in _GLUING or describes
 
 

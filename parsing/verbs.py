@@ -15,6 +15,8 @@ _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
 _HAPPENING = {"noun.act", "noun.event"}
 _WHEN = {"during", "after", "before", "since", "until", "till"}
+_SUPPORT = {"begin", "continue", "prepare", "start", "use"}
+_SHOWING = {"depict", "feature", "illustrate", "photograph", "represent", "see", "show", "view"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
 
@@ -40,6 +42,8 @@ def action_name(word: Word) -> str | None:
     base = base_form(word)
     if base == "take" and any(noun_lemma(c) in lexicon.noise("n") for c in word.kids("dobj")):
         return None  # "taking pictures"
+    if base == "close" and any(c.low == "up" for c in word.kids("prt", "advmod", "prep")):
+        return None  # "close up of a dog"
     if len(base) < 2 or base in lexicon.noise("v") or not base.replace("-", "").isalpha():
         return None
     state = next((c for c in word.kids("acomp", "oprd") if c.pos == "ADJ"), None)
@@ -53,6 +57,17 @@ def action_name(word: Word) -> str | None:
         if own and not set(own) & set(wordnet.senses(base, "v")):
             return phrasal
     return base
+
+
+def is_done(word: Word, doers: list[Phrase]) -> bool:
+    """Whether a verb of the noise list says more here than that the picture shows something."""
+    base = base_form(word)
+    if base in _SUPPORT:
+        return bool(word.kids("dobj")) and not word.kids("xcomp", "advcl")
+    if base == "get":
+        return bool(word.kids("prep")) and not word.kids("acomp", "xcomp", "oprd", "dobj", "attr")
+    alive = bool(doers) and all(wordnet.is_living(doer.name) for doer in doers)
+    return base in _SHOWING and alive and bool(word.kids("dobj")) and not is_passive(word)
 
 
 def base_form(word: Word) -> str:
@@ -104,9 +119,27 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
         if nearest is not None and own and wordnet.is_living(nearest.name):
             return [nearest]  # "a man holding a baby wearing a hat"
         doer = _alive(doer, nouns, bool(word.kids("dobj"))) or doer
+        if base_form(word) == "wear":  # "dances in a parade wearing a hat"
+            doer = _wearer(doer, nouns) or doer
     elif word.kids("dobj") and any(aux.low == "to" for aux in word.kids("aux")):
         doer = _alive(doer, nouns, True) or doer  # "comes out of the goal to steal the puck"
     return nouns.all_meant(doer)
+
+
+def _wearer(noun: Word, nouns: Nouns) -> Word | None:
+    """The next one above that can wear something: a person, an animal, a team."""
+    word: Word | None = noun
+    for _ in range(6):
+        if word is None:
+            return None
+        thing = nouns.meant(word)
+        if thing is not None and (wordnet.is_living(thing.name) or wordnet.is_social(thing.name)):
+            return word
+        if word.pos == "VERB":
+            found = subjects(word, nouns)
+            return found[0].head if found and wordnet.is_living(found[0].name) else None
+        word = word.head
+    return None
 
 
 def _being_done_there(word: Word, nouns: Nouns) -> bool:
@@ -205,7 +238,7 @@ def places(word: Word, nouns: Nouns) -> Iterator[Place]:
 def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
     """Walk "next" -> "to" -> pillow and "in" -> "front" -> "of" -> table."""
     said = [*before, word.low]
-    if len(said) > 6 or (word.low in _WHEN and not before):
+    if len(said) > 6 or word.low == "than" or (word.low in _WHEN and not before):
         return
     for inner in word.kids("prep"):
         yield from _follow(inner, said, nouns)

@@ -19,6 +19,7 @@ from parsing.senses import Sense, Senses
 
 POS: dict[Kind, str] = {"object": "n", "scene": "n", "action": "v", "attribute": "a"}
 _DOUBLED = re.compile(r"(\w*([bdgklmnprtvz]))\2(?:ed|ing)")
+_DOUBLES = re.compile(r"(?:[^aeiou]*|.*qu)[aeiou][bdgklmnprtvz]")
 _LIVING = {"person.n.01", "animal.n.01"}
 _TRAVEL = {"jump.v.01", "travel.v.01"}
 _WORN = {"clothing.n.01", "footwear.n.02", "headdress.n.01", "eyeglasses.n.01", "jewelry.n.01"}
@@ -176,8 +177,17 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
         # "stairs" and "woods" are words of their own, "hands" and "men" hardly ever.
         most = max(count(other, pos) for other in others)
         others = [form] if count(form, pos) > most else others
+    if inflected and pos == "v":
+        others = [c for c in others if not _would_double(c, form, others)] or others
     ranked = sorted(others or candidates, key=lambda c: (-count(c, pos), c))
     return tuple(c for c in ranked if count(c, pos) == count(ranked[0], pos))
+
+
+def _would_double(base: str, form: str, others: list[str]) -> bool:
+    """ "sloping" is of "slope": that of "slop" is "slopping"."""
+    doubles = bool(_DOUBLES.fullmatch(base))
+    forms = (f"{base}ing", f"{base}ed", f"{base}es")
+    return doubles and form in forms and f"{base}e" in others
 
 
 def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:

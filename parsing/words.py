@@ -15,7 +15,7 @@ POS_OF_TAG = {
     "VB": "VERB", "VBD": "VERB", "VBG": "VERB", "VBN": "VERB", "VBP": "VERB", "VBZ": "VERB",
     "JJ": "ADJ", "JJR": "ADJ", "JJS": "ADJ", "AFX": "ADJ",
     "RB": "ADV", "RBR": "ADV", "RBS": "ADV",
-    "IN": "ADP", "MD": "AUX", "UH": "INTJ", "FW": "X", "XX": "X",
+    "IN": "ADP", "RP": "ADP", "MD": "AUX", "UH": "INTJ", "FW": "X", "XX": "X",
 }  # fmt: skip
 """Penn Treebank tags; the rules do not look at what is missing."""
 _BE = {"be", "is", "are", "am", "was", "were", "been", "being", "'s", "'re", "'m"}
@@ -164,3 +164,5 @@ def _absorb(first: Word, others: list[Word], text: str) -> None:
     first.token = last.token
     if dep == "amod" or (last.pos == "VERB" and dep not in ("ROOT", "conj", "acl", "relcl")):
         first.pos = "ADJ"
+    elif last.pos in ("ADP", "ADV") and dep in ("compound", "nmod"):  # "a walk-in closet"
+        first.pos, first.tag, first.dep = "ADJ", "JJ", "amod"

@@ -83,6 +83,22 @@ def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actio
         ("A boy jumps off a rail .", ("boy", "jump off", "rail")),
         ("A dog makes a jump wearing a suit .", ("dog", "wear", "suit")),
         ("a player is being handed a towel on the field", ("player", "hand on", "field")),
+        ("pedestrians walk past an ambulance in the city", ("pedestrian", "walk in", "city")),
+        ("A girl on skis in snow .", ("girl", "in", "snow")),
+        ("The dog is running with his toy in his mouth .", ("toy", "in", "mouth")),
+        ("A bird with brown feathers on its wings .", ("feather", "on", "wing")),
+        ("Two women in black with flags are standing .", ("woman", "with", "flag")),
+        ("people looking through a window at airliner", ("person", "look at", "airliner")),
+        ("A skier charges down a mountain", ("skier", "charge down", "mountain")),
+        ("A woman wearing a grey jacket and pink sunglasses", ("woman", "wear", "sunglasses")),
+        ("A woman in black leggings and beige boots .", ("woman", "in", "boot")),
+        ("A woman with a hooded shirt and bikini bottoms", ("woman", "with", "bikini bottom")),
+        ("Three women in dresses and head scarves", ("woman", "in", "head scarf")),
+        ("happy bride and groom walking in the mountains", ("bride", "walk in", "mountain")),
+        ("the girl in blue kicks the soccer ball .", ("girl", "kick", "soccer ball")),
+        ("Two girls are wading in the ocean wearing shorts .", ("girl", "wear", "shorts")),
+        ("A man jumps over a shed which is covered with snow", ("shed", "cover with", "snow")),
+        ("a man 's hat and coat", ("man", "have", "coat")),
     ],
 )
 def test_relations(parser: Parser, caption: str, relation: tuple[str, str, str]) -> None:
@@ -119,6 +135,7 @@ def test_coordinated_things_share_an_adjective_unless_they_have_their_own(parser
         ("bird on a rock with waves crashing in the background", ("rock", "with", "wave")),
         ("dogs in a field with rocks in the background", ("dog", "with", "rock")),
         ("a tablet with a woman standing behind it", ("tablet", "with", "woman")),
+        ("a group of men and women", ("man", "of", "woman")),
     ],
 )
 def test_what_is_only_in_the_same_picture(
