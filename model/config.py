@@ -20,7 +20,7 @@ class TrainConfig(BaseModel):
         0.2, ge=0, lt=1, description="share of images that choose penalty and mixture; 0: none"
     )
     encoder_epochs: int = Field(
-        3, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
+        5, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
     )
     encoder_lr: float = Field(3e-4, gt=0)
     encoder_batch: int = Field(8, ge=1, description="images per step of the last blocks")
