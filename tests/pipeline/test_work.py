@@ -1,0 +1,96 @@
+"""Workers: what they do is told to the process that started them, and they do not outlive it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+import pytest
+
+from pipeline import work
+from pipeline.reporting import Quiet, relay
+from pipeline.work import start_worker
+
+PARENT = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pipeline.reporting import Quiet, relay
+from pipeline.work import start_worker
+with relay(Quiet()) as sender:
+    pool = ProcessPoolExecutor(1, get_context("spawn"), start_worker, (sender,))
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600).result()
+"""
+
+
+class Heard(Quiet):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int, str]] = []
+
+    def progress(self, done: int, total: int, words: str) -> None:
+        self.told.append((done, total, words))
+
+
+def train(steps: int, words: str) -> None:
+    for step in range(1, steps + 1):
+        work._reporter.progress(step, steps, words)
+
+
+def test_progress_of_workers_is_told_with_its_end() -> None:
+    heard = Heard()
+    with (
+        relay(heard) as sender,
+        ProcessPoolExecutor(2, get_context("spawn"), start_worker, (sender,)) as pool,
+    ):
+        for future in [pool.submit(train, 2000, "one"), pool.submit(train, 2000, "two")]:
+            future.result()
+        deadline = time.monotonic() + 10
+        while len([t for t in heard.told if t[0] == 2000]) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    ends = {(done, words) for done, _, words in heard.told if done == 2000}
+    assert ends == {(2000, "one"), (2000, "two")}
+    assert len(heard.told) < 200  # some times a second, not at every step
+
+
+@pytest.mark.slow
+def test_a_worker_ends_when_its_parent_is_killed() -> None:
+    with started() as (parent, worker):
+        os.kill(parent, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while alive(worker) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not alive(worker)
+
+
+@contextmanager
+def started() -> Iterator[tuple[int, int]]:
+    """A process with one sleeping worker: their IDs."""
+    command = [sys.executable, "-c", f"if __name__ == '__main__':\n{indented(PARENT)}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.pid, int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def indented(code: str) -> str:
+    return "\n".join(f"    {line}" for line in code.splitlines())
+
+
+def alive(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().split(") ")[1][0] != "Z"
+    except FileNotFoundError:
+        return False
