@@ -10,6 +10,9 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 
+EVERY = 0.2
+"""Seconds between what a worker tells."""
+
 
 class Reporter(Protocol):
     """Hears what a run does."""
@@ -67,7 +70,3 @@ def relay(reporter: Reporter) -> Iterator[Connection]:
         listener.join()
         receiver.close()
         sender.close()
-
-
-EVERY = 0.2
-"""Seconds."""
