@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
-from parsing import mend_nouns, mend_others, mend_places
+from parsing import mend_nouns, mend_others, mend_places, wordnet
+from parsing.mend_tree import Rule
 from parsing.words import Word
 
 _NOUN = (
@@ -26,7 +28,7 @@ _NOUN = (
     mend_nouns.way_read_as_object,
 )
 _EXCLAMATION = (mend_others.noun_read_as_exclamation, mend_others.only_a_noun)
-RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
+RULES: dict[str, tuple[Rule, ...]] = {
     "NOUN": _NOUN,
     "PROPN": _NOUN,
     "VERB": (
@@ -74,14 +76,42 @@ RULES: dict[str, tuple[Callable[[Word, list[Word]], None], ...]] = {
     "X": _EXCLAMATION,
 }
 """The rules for each part of speech, in order; a word that changes is mended as what it became."""
+Mend = Callable[[Word, list[Word]], None]
+Tags = tuple[str, str, str]
+"""Part of speech, dependency and tag of a word."""
 
 
 def mend(words: list[Word]) -> None:
     """Change the words in place; the tree stays a tree."""
     for word in words:
         pos = word.pos
-        for rule in RULES.get(pos, ()):
-            rule(word, words)
-        if word.pos != pos:
-            for rule in RULES.get(word.pos, ()):
-                rule(word, words)
+        if pos in RULES:
+            _mend_as(pos, word, words)
+        if word.pos != pos and word.pos in RULES:
+            _mend_as(word.pos, word, words)
+
+
+def _mend_as(pos: str, word: Word, words: list[Word]) -> None:
+    """Apply the rules for a part of speech in order, those that look at what it has become."""
+    tags, low = (word.pos, word.dep, word.tag), word.low
+    rules, at = _rules_for(pos, tags, low), 0
+    while at < len(rules):
+        place, rule = rules[at]
+        rule(word, words)
+        at += 1
+        if (now := (word.pos, word.dep, word.tag)) != tags:
+            tags, rules = now, _rules_for(pos, now, low)
+            at = sum(before <= place for before, _ in rules)
+
+
+@wordnet.remembered
+def _rules_for(start: str, tags: Tags, low: str) -> tuple[tuple[int, Mend], ...]:
+    """The rules for `start` that look at such a word, with their places among them."""
+    rules = _rules_for_tags(start, tags)
+    return tuple((n, r.mend) for n, r in rules if r.of_word is None or r.of_word(low))
+
+
+@cache
+def _rules_for_tags(start: str, tags: Tags) -> tuple[tuple[int, Rule], ...]:
+    rules = enumerate(RULES.get(start, ()))
+    return tuple((n, rule) for n, rule in rules if rule.tagged_so(*tags))

@@ -11,21 +11,43 @@ from parsing.mend_tree import (
     give_way,
     infinitive,
     living,
+    looks_at,
     more_verb,
+    participle,
     share_verb,
     singular,
     take_over,
+    verb_itself,
+    verb_of,
 )
 from parsing.words import Word
 
 _ONE = {"a", "an", "one", "this", "that", "each", "every", "another"}
 _BEFORE = ("amod", "compound", "nmod")
+_AFTER_BE = ("acomp", "attr", "oprd")
 _NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "noun.group"}
 
 
+@wordnet.remembered
+def _only_an_adverb(low: str) -> bool:
+    return wordnet.has(low, "r") and not wordnet.has(wordnet.lemma(low, "n"), "n")
+
+
+@wordnet.remembered
+def _hardly_a_noun(low: str) -> bool:
+    bases = (wordnet.lemma(low, "n", inflected=inflected) for inflected in (False, True))
+    return not wordnet.count(low, "n") or not all(wordnet.has(base, "n") for base in bases)
+
+
+@wordnet.remembered
+def _only_a_past(low: str) -> bool:
+    return low.endswith("ed") and not wordnet.has(low, "n") and verb_of(low) is not None
+
+
+@looks_at(tag=("NN", "NNS"))
 def noun_with_a_subject(word: Word, words: list[Word]) -> None:
     """ "A man in a shirt climbs a rock": only the tag is wrong, the tree knows better."""
-    if word.tag not in ("NNS", "NN") or word.kids("cop", "det", "aux"):
+    if word.kids("cop", "det", "aux"):
         return
     doers = [c for c in word.kids("nsubj") if c.i < word.i]
     if not doers:
@@ -38,12 +60,11 @@ def noun_with_a_subject(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "VERB", "VBZ" if word.tag == "NNS" else "VBG"
 
 
+@looks_at(pos=NOMINAL, low=verb_itself)
 def verb_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "A dog runs." is read as one compound noun, "two dogs tug" as two nouns side by side."""
     left = before(word, words)
-    if left is None or word.pos not in NOMINAL or left.pos not in NOMINAL:
-        return
-    if not wordnet.has(wordnet.lemma(word.low, "v"), "v") or left.dep == "poss":
+    if left is None or left.pos not in NOMINAL or left.dep == "poss":
         return
     alone = singular(left) and not _coordinated(left, word)
     if alone == singular(word) and word.tag != "NNP":
@@ -75,10 +96,11 @@ def _coordinated(before: Word, word: Word) -> bool:
     return first is not None and any(c.low == "and" for c in first.kids("cc"))
 
 
+@looks_at(dep=("pobj",), tag=("NN", "NNS"))
 def colour_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A man in red lays on": "red lays" is read as what the man is in."""
     prep = word.head
-    if word.dep != "pobj" or prep is None or prep.low not in ("in", "of"):
+    if prep is None or prep.low not in ("in", "of"):
         return
     left = [c for c in word.children if c.i < word.i]
     subject = prep.head
@@ -115,13 +137,14 @@ def _worn(word: Word) -> bool:
     return any(wordnet.is_worn(form) for form in forms)
 
 
+@looks_at(dep=("pobj", "dobj"))
 def name_took_the_verb(word: Word, words: list[Word]) -> None:
     """ "A biker in a red helmet rides through": "helmet rides" is read as what he is in.
 
     So in "a girl wearing a vest floats", "a group of people dressed in formal wear pose".
     """
     left, over = before(word, words), word.head
-    if left is None or over is None or word.dep not in ("pobj", "dobj"):
+    if left is None or over is None:
         return
     sure = word.tag in ("VB", "VBP", "VBD") or not wordnet.has(_lemma(word), "n")
     if left.head is not word or left.dep not in ("compound", "amod", "nmod"):
@@ -163,26 +186,21 @@ def _who(word: Word, over: Word) -> Word | None:
     return who.head if who is not None and who.pos == "VERB" and who.dep == "acl" else who
 
 
+@looks_at(pos=NOMINAL, dep=("compound", "amod"), low=participle)
 def participle_before_its_noun(word: Word, words: list[Word]) -> None:
     """ "a sleeping tiger": read as a kind of tiger; but "running shoes" are shoes."""
     thing = word.head
-    inside = word.dep in ("compound", "amod")
-    if word.pos not in NOMINAL or not inside or not word.low.endswith("ing"):
-        return
     if thing is None or wordnet.has(f"{word.low} {thing.low}", "n"):
-        return
-    if not infinitive(word):
         return
     if living(thing) or wordnet.count(word.low, "a") > wordnet.count(word.low, "n"):
         word.pos, word.tag, word.dep = "VERB", "VBG", "amod"
 
 
+@looks_at(pos=NOMINAL, low=participle)
 def participle_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "a red dress kneeling": a compound noun that no dictionary has, ending in a participle."""
     left = before(word, words)
-    if left is None or word.pos not in NOMINAL or not word.low.endswith("ing"):
-        return
-    if left.pos not in NOMINAL or not infinitive(word):
+    if left is None or left.pos not in NOMINAL:
         return
     known = wordnet.has(f"{left.low} {word.low}", "n")
     # "a helmet climbing a rock": what follows shows that it is a verb
@@ -204,39 +222,40 @@ def participle_read_as_noun(word: Word, words: list[Word]) -> None:
         child.dep = "dobj"
 
 
+@looks_at(dep=("attr",), low=participle)
 def sport_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "two people are rock climbing": nobody is a sport."""
     be, left = word.head, before(word, words)
-    if word.dep != "attr" or be is None or be.pos != "AUX" or not word.low.endswith("ing"):
+    if be is None or be.pos != "AUX":
         return
     if left is None or left.head is not word or left.dep != "compound" or word.kids("det", "amod"):
         return
-    if infinitive(word) and any(living(subject) for subject in be.kids("nsubj")):
+    if any(living(subject) for subject in be.kids("nsubj")):
         word.pos, word.tag = "VERB", "VBG"
 
 
+@looks_at(pos=("NOUN",), dep=("conj",), low=participle)
 def participle_read_as_object(word: Word, words: list[Word]) -> None:
     """ "is wearing purple and jogging": the second verb is read as a second thing worn."""
     thing = word.head
-    if word.dep != "conj" or word.pos != "NOUN" or not word.low.endswith("ing") or thing is None:
+    if thing is None:
         return
     verb = thing.head if thing.dep == "dobj" else thing
     if verb is None or verb.tag != "VBG" or verb.pos != "VERB" or word.kids("det", "amod"):
         return
     acts = wordnet.supersense(word.low, "n") not in _NOT_DOING
-    if acts and infinitive(word) and not word.kids("compound"):
+    if acts and not word.kids("compound"):
         word.moved(verb, "conj")
         word.pos, word.tag = "VERB", "VBG"
 
 
+@looks_at(pos=("NOUN",), low=_only_an_adverb)
 def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "play basketball indoors": a word that is never a noun gives its place to the one before."""
     left = before(word, words)
-    if left is None or word.pos != "NOUN" or left.pos not in NOMINAL:
+    if left is None or left.pos not in NOMINAL:
         return
-    if left.head is not word or left.dep != "compound" or not wordnet.has(word.low, "r"):
-        return
-    if wordnet.has(wordnet.lemma(word.low, "n"), "n"):
+    if left.head is not word or left.dep != "compound":
         return
     place, dep = word.head, word.dep
     left.moved(None, dep)
@@ -245,11 +264,10 @@ def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "ADV", "RB"
 
 
+@looks_at(pos=NOMINAL, low=_hardly_a_noun)
 def never_a_noun(word: Word, words: list[Word]) -> None:
     """ "smiling underwater", "upside down": nouns to the tagger only."""
     left = before(word, words)
-    if word.pos not in NOMINAL:
-        return
     if left is not None and left.pos == "VERB" and left.head in word.kids("compound", "nmod"):
         # "a toddler swimming underwater"
         only_adverb = wordnet.has(word.low, "r") or wordnet.has(word.low, "a")
@@ -275,6 +293,7 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "ADV", "RB"
 
 
+@looks_at(dep=(*_BEFORE, *_AFTER_BE))
 def quality_read_as_noun(word: Word, words: list[Word]) -> None:
     """ "People are upside-down", "young businesswoman": things to the tagger only."""
     if word.dep in _BEFORE and word.head is not None and word.i < word.head.i:
@@ -291,26 +310,24 @@ def quality_read_as_noun(word: Word, words: list[Word]) -> None:
         if word.pos in NOMINAL and usual and not wordnet.is_colour(word.low):
             word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
         return
-    if word.pos not in NOMINAL or word.dep not in ("acomp", "attr", "oprd") or word.kids("det"):
+    if word.pos not in NOMINAL or word.dep not in _AFTER_BE or word.kids("det"):
         return
     if wordnet.has(word.low, "a") and not wordnet.has(wordnet.lemma(word.low, "n"), "n"):
         word.pos, word.tag, word.dep = "ADJ", "JJ", "acomp"
 
 
+@looks_at(dep=_BEFORE, low=_only_a_past)
 def participle_read_as_name(word: Word, words: list[Word]) -> None:
     """ "tattooed barber": no noun ends so."""
-    if word.dep not in ("amod", "compound", "nmod") or not word.low.endswith("ed"):
-        return
-    if wordnet.has(word.low, "n") or word.head is None or word.i > word.head.i:
-        return
-    if infinitive(word):
+    if word.head is not None and word.i < word.head.i:
         word.pos, word.tag, word.dep = "VERB", "VBN", "amod"
 
 
+@looks_at(dep=("nmod", "compound"))
 def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     """ "actor and film director": two people, not a director of two kinds."""
     last = word.head
-    if word.dep not in ("nmod", "compound") or last is None or last.pos not in NOMINAL:
+    if last is None or last.pos not in NOMINAL:
         return
     inner = next(iter(word.kids("conj")), None)
     if inner is None or any(w.head is not last for w in words[inner.i + 1 : last.i]):
@@ -332,13 +349,14 @@ def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
         child.moved(word, child.dep)
 
 
+@looks_at(pos=NOMINAL, dep=("nsubj", "conj"))
 def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
     """ "biking in gloves and a hat": two things, not an activity and a thing.
 
     Also "wearing a shirt and pants is climbing", where the second thing became a second subject.
     """
     verb = word.head
-    if word.pos not in NOMINAL or verb is None or verb.pos != "VERB" or word.kids("nsubj", "cop"):
+    if verb is None or verb.pos != "VERB" or word.kids("nsubj", "cop"):
         return
     second = word.dep == "nsubj" and any(c.i < word.i for c in verb.kids("nsubj"))
     if not second and not (word.dep == "conj" and word.tag not in ("NNP", "NNPS")):
@@ -351,10 +369,11 @@ def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
         word.moved(partner, "conj")
 
 
+@looks_at(dep=("conj", "appos"))
 def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
     """ "a woman in a coat and boots": she is in both, not she and the boots."""
     who = word.head
-    if word.dep not in ("conj", "appos") or who is None or who.pos not in NOMINAL:
+    if who is None or who.pos not in NOMINAL:
         return
     first = min([word.i, *(c.i for c in word.children)])
     if first < 2 or words[first - 1].low != "and" or living(word) or not living(who):
@@ -367,10 +386,11 @@ def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
             word.moved(partner, "conj")
 
 
+@looks_at(dep=("dobj",))
 def way_read_as_object(word: Word, words: list[Word]) -> None:
     """ "climbing up a mountain": nobody climbs the mountain up, he climbs, and up it."""
     verb = word.head
-    if word.dep != "dobj" or verb is None or verb.pos != "VERB":
+    if verb is None or verb.pos != "VERB":
         return
     first = min([word.i, *(c.i for c in word.children)])
     particle = words[first - 1]

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from parsing import describing, wordnet
-from parsing.mend_tree import NOMINAL, after, before, give_way, living, more_verb, share_verb
+from parsing.mend_tree import (
+    NOMINAL,
+    after,
+    before,
+    give_way,
+    is_living,
+    living,
+    looks_at,
+    more_a_verb,
+    more_verb,
+    quality,
+    share_verb,
+)
 from parsing.words import Word
 
 LINKING = {
@@ -18,31 +30,6 @@ _DOINGS = {"noun.act", "noun.cognition", "noun.event", "noun.process", "noun.sta
 _MADE = {"noun.Tops", "noun.artifact", "noun.location"}  # "location" is of the first
 
 
-def _verb(word: Word) -> str:
-    return wordnet.lemma(word.low, "v", inflected=word.tag not in ("VB", "VBP"))
-
-
-def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
-    """ "Boy in camouflage", as if someone cried "boy"; "kitten" as an adverb."""
-    first = word.i == 0 or words[word.i - 1].tag in ("DT", "JJ", "CD")
-    if living(word) and (word.pos != "ADV" or (first and not wordnet.has(word.low, "r"))):
-        word.pos, word.tag = "NOUN", "NN"
-        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
-        if word.dep in ("advmod", "intj") and before_verb:
-            word.dep = "nsubj"
-
-
-def only_a_noun(word: Word, words: list[Word]) -> None:
-    """ "Geese, mice": tagged as anything, but no dictionary has it as anything else."""
-    if word.pos not in ("ADJ", "VERB", "ADV", "INTJ") or not word.text.isalpha():
-        return
-    if tag := _tag_of_noun_only(word.low):
-        word.pos, word.tag = "NOUN", tag
-        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
-        if word.dep == "advmod" and before_verb:
-            word.dep = "nsubj"
-
-
 @wordnet.remembered
 def _tag_of_noun_only(low: str) -> str:
     if describing.is_new(low) or any(wordnet.has(wordnet.lemma(low, pos), pos) for pos in "var"):
@@ -51,9 +38,53 @@ def _tag_of_noun_only(low: str) -> str:
     return "" if not wordnet.has(base, "n") else "NN" if base == low else "NNS"
 
 
+def _only_a_noun(low: str) -> bool:
+    return bool(_tag_of_noun_only(low))
+
+
+@wordnet.remembered
+def _twice_a_noun(low: str) -> bool:
+    return wordnet.count(low, "n") > 2 * wordnet.count(wordnet.lemma(low, "v"), "v")
+
+
+def _may_be_a_noun(low: str) -> bool:
+    return wordnet.has(low, "n")
+
+
+@wordnet.remembered
+def _no_adverb(low: str) -> bool:
+    return wordnet.has(low, "a") and not wordnet.has(low, "r")
+
+
+def _verb(word: Word) -> str:
+    return wordnet.lemma(word.low, "v", inflected=word.tag not in ("VB", "VBP"))
+
+
+@looks_at(low=is_living)
+def noun_read_as_exclamation(word: Word, words: list[Word]) -> None:
+    """ "Boy in camouflage", as if someone cried "boy"; "kitten" as an adverb."""
+    first = word.i == 0 or words[word.i - 1].tag in ("DT", "JJ", "CD")
+    if word.pos != "ADV" or (first and not wordnet.has(word.low, "r")):
+        word.pos, word.tag = "NOUN", "NN"
+        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
+        if word.dep in ("advmod", "intj") and before_verb:
+            word.dep = "nsubj"
+
+
+@looks_at(pos=("ADJ", "VERB", "ADV", "INTJ"), low=_only_a_noun)
+def only_a_noun(word: Word, words: list[Word]) -> None:
+    """ "Geese, mice": tagged as anything, but no dictionary has it as anything else."""
+    if word.text.isalpha():
+        word.pos, word.tag = "NOUN", _tag_of_noun_only(word.low)
+        before_verb = word.head is not None and word.head.pos == "VERB" and word.i < word.head.i
+        if word.dep == "advmod" and before_verb:
+            word.dep = "nsubj"
+
+
+@looks_at(low=quality)
 def only_an_adjective(word: Word, words: list[Word]) -> None:
     """ "spooky food", "appear to be unexcited": no dictionary has such a verb."""
-    never = word.tag == "VB" and wordnet.has(word.low, "a") and not wordnet.has(_verb(word), "v")
+    never = word.tag == "VB" and not wordnet.has(_verb(word), "v")
     if not (never or _is_adjective_only(word.low)) or not word.text.isalpha():
         return
     follows, be = after(word, words), word.kids("auxpass")
@@ -71,13 +102,12 @@ def only_an_adjective(word: Word, words: list[Word]) -> None:
 @wordnet.remembered
 def _is_adjective_only(low: str) -> bool:
     bases = ((wordnet.lemma(low, pos), pos) for pos in "nvr")
-    return wordnet.has(low, "a") and not any(wordnet.has(base, pos) for base, pos in bases)
+    return not any(wordnet.has(base, pos) for base, pos in bases)
 
 
+@looks_at(tag=("VBG",))
 def name_read_as_participle(word: Word, words: list[Word]) -> None:
     """ "a table setting", "a skateboarding trick": a name, though its verb could be meant."""
-    if word.tag != "VBG":
-        return
     left, follows = before(word, words), after(word, words)
     if left is not None and left.pos in NOMINAL and wordnet.has(f"{left.low} {word.low}", "n"):
         if living(left) or word.kids("dobj", "prt", "aux"):
@@ -115,10 +145,11 @@ def _made_for(word: Word, thing: Word, verb: str) -> bool:
     return made and doing and not wordnet.is_travel(verb)
 
 
+@looks_at(tag=("VBG",), dep=("pcomp",))
 def participle_after_of(word: Word, words: list[Word]) -> None:
     """ "portrait of smiling woman": of her, not of her being smiled."""
     prep = word.head
-    if word.tag != "VBG" or word.dep != "pcomp" or prep is None or prep.low != "of":
+    if prep is None or prep.low != "of":
         return
     thing = next(iter(word.kids("dobj")), None)
     if thing is None or thing.kids("det", "poss", "nummod") or not living(thing):
@@ -131,10 +162,11 @@ def participle_after_of(word: Word, words: list[Word]) -> None:
             child.dep = "acl" if child.pos == "VERB" else child.dep
 
 
+@looks_at(tag=("VBN", "VBD"), dep=("conj",))
 def quality_among_adjectives(word: Word, words: list[Word]) -> None:
     """ "a black and white spotted dog": spotted as it is black, not a thing that was done."""
     first, follows = word.head, after(word, words)
-    if word.tag not in ("VBN", "VBD") or word.dep != "conj" or first is None:
+    if first is None:
         return
     if first.pos == "ADJ" and first.dep == "amod" and follows is not None and not word.children:
         thing = first.head
@@ -143,14 +175,15 @@ def quality_among_adjectives(word: Word, words: list[Word]) -> None:
             word.tag = "VBN"
 
 
+@looks_at(pos=("VERB",), low=more_a_verb)
 def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     """ "A dog rolls on": the tag is right, but the dog hangs on it as part of a name."""
     left = before(word, words)
-    if left is None or word.pos != "VERB" or left.pos not in NOMINAL:
+    if left is None or left.pos not in NOMINAL:
         return
     if left.head is not word or left.dep not in ("compound", "nmod") or word.kids("nsubj"):
         return
-    if not more_verb(word) or wordnet.has(f"{left.low} {word.low}", "n"):
+    if wordnet.has(f"{left.low} {word.low}", "n"):
         return  # "pajama pants", "teddy bear"
     for child in [c for c in word.children if c.i < left.i and c.dep in _OF_NOUNS]:
         child.moved(left, child.dep)
@@ -158,6 +191,7 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     share_verb(word, left, words)
 
 
+@looks_at()
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
     """ "fire over a black base": at the start of a caption hardly anybody gives an order."""
     follows = after(word, words)
@@ -180,22 +214,20 @@ def noun_read_as_order(word: Word, words: list[Word]) -> None:
             child.dep = "acl"
 
 
+@looks_at(tag=("VB", "VBD", "VBN"), low=_twice_a_noun)
 def noun_read_as_past(word: Word, words: list[Word]) -> None:
     """ "a grill, a stove": the past of "stave", to the tagger."""
-    if word.tag not in ("VB", "VBD", "VBN") or word.kids("nsubj", "nsubjpass", "dobj", "aux"):
-        return
-    if wordnet.count(word.low, "n") > 2 * wordnet.count(wordnet.lemma(word.low, "v"), "v"):
+    if not word.kids("nsubj", "nsubjpass", "dobj", "aux"):
         word.pos, word.tag = "NOUN", "NN"
 
 
+@looks_at(tag=("VBN", "VBD"), low=quality)
 def quality_after_link(word: Word, words: list[Word]) -> None:
     """ "looking surprised": nobody is looked at."""
     left = before(word, words)
-    if left is None or word.tag not in ("VBN", "VBD") or left.pos not in ("VERB", "AUX"):
+    if left is None or left.pos not in ("VERB", "AUX"):
         return
     if wordnet.lemma(left.low, "v", inflected=True) not in LINKING or word.kids("dobj", "agent"):
-        return
-    if not wordnet.has(word.low, "a"):
         return
     if left.under(word):  # the model took the state for the verb
         left.pos = "VERB"
@@ -206,9 +238,10 @@ def quality_after_link(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "ADJ", "JJ"
 
 
+@looks_at(tag=("VBD", "VBN", "VBG"))
 def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
     """ "red and blue striped umbrella": "striped" is read as a verb with the subject "red"."""
-    if word.tag not in ("VBD", "VBN", "VBG") or word.kids("aux", "auxpass"):
+    if word.kids("aux", "auxpass"):
         return
     things = word.kids("dobj", "obj")
     nearest = (c for c in things if min([c.i, *(k.i for k in c.children)]) == word.i + 1)
@@ -231,9 +264,10 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
     word.tag = "VBN"
 
 
+@looks_at(pos=("VERB", "ADJ"))
 def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
     """ "a brown couch": a determiner hangs only on nouns, whatever the tag says."""
-    if word.pos not in ("VERB", "ADJ") or not word.kids("det") or wordnet.is_colour(word.low):
+    if not word.kids("det") or wordnet.is_colour(word.low):
         return
     follows = after(word, words)
     if follows is not None and (follows.pos in NOMINAL or follows.pos == "ADJ"):
@@ -242,32 +276,33 @@ def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "NOUN", "NN"
 
 
+@looks_at(tag=("VBN",), dep=("amod",))
 def name_read_as_state(word: Word, words: list[Word]) -> None:
     """ "a dog sled team": nothing has been sled."""
     left = before(word, words)
-    if word.tag != "VBN" or word.dep != "amod" or left is None or left.head is not word:
+    if left is None or left.head is not word:
         return
     if wordnet.has(f"{left.low} {word.low}", "n"):
         word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
         left.dep = "compound"
 
 
+@looks_at(tag=("VB", "VBP", "VBD"), dep=("amod",), low=quality)
 def quality_read_as_order(word: Word, words: list[Word]) -> None:
     """ "Wet brown dog": nothing that hangs on a noun like an adjective is an order."""
-    if word.tag not in ("VB", "VBP", "VBD") or word.dep != "amod" or word.head is None:
-        return
-    if word.i < word.head.i and wordnet.has(word.low, "a"):
+    if word.head is not None and word.i < word.head.i:
         word.pos, word.tag = "ADJ", "JJ"
 
 
+@looks_at(tag=("VB", "VBP"), dep=("conj",), low=_may_be_a_noun)
 def noun_after_and(word: Word, words: list[Word]) -> None:
     """ "in dresses and head scarves", "has a nose and face makeup": no verb has this form there."""
     follows, first = after(word, words), word.head
-    if word.tag not in ("VB", "VBP") or word.dep != "conj" or first is None or follows is None:
+    if first is None or follows is None:
         return
     if follows.dep != "dobj" or follows.head is not word or word.kids("aux", "nsubj", "prt"):
         return
-    if first.tag in ("VB", "VBP") or not wordnet.has(word.low, "n") or word.i < 3:
+    if first.tag in ("VB", "VBP") or word.i < 3:
         return
     if first.tag == "NNS" and more_verb(word):
         return
@@ -280,20 +315,22 @@ def noun_after_and(word: Word, words: list[Word]) -> None:
     follows.moved(partner, "conj")
 
 
+@looks_at(dep=("conj",), low=quality)
 def quality_after_and(word: Word, words: list[Word]) -> None:
     """ "a tree and cute birds": an adjective before a noun is that noun's."""
     follows, first = after(word, words), word.head
-    if word.dep != "conj" or first is None or first.pos not in NOMINAL or follows is None:
+    if first is None or first.pos not in NOMINAL or follows is None:
         return
     partner = follows.pos in NOMINAL and follows.dep == "conj"
-    if partner and words[word.i - 1].low in ("and", "or") and wordnet.has(word.low, "a"):
+    if partner and words[word.i - 1].low in ("and", "or"):
         word.moved(follows, "amod")
 
 
+@looks_at(low=("left",))
 def side_read_as_verb(word: Word, words: list[Word]) -> None:
     """ "person , left , and his wife": where he stands, not what he does."""
     left, follows = before(word, words), after(word, words)
-    if word.low != "left" or left is None or left.text != "," or word.kids("dobj", "aux"):
+    if left is None or left.text != "," or word.kids("dobj", "aux"):
         return
     if follows is not None and follows.text not in (",", "."):
         return
@@ -303,16 +340,18 @@ def side_read_as_verb(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "ADV", "RB"
 
 
+@looks_at(dep=("advmod",), low=_no_adverb)
 def quality_read_as_adverb(word: Word, words: list[Word]) -> None:
     """ "a handsome confident man": no dictionary has such an adverb."""
-    quality = word.head
-    if word.dep != "advmod" or quality is None or quality.dep != "amod" or quality.pos != "ADJ":
+    other = word.head
+    if other is None or other.dep != "amod" or other.pos != "ADJ":
         return
-    if word.i + 1 == quality.i and wordnet.has(word.low, "a") and not wordnet.has(word.low, "r"):
-        word.moved(quality.head, "amod")
+    if word.i + 1 == other.i:
+        word.moved(other.head, "amod")
         word.pos, word.tag = "ADJ", "JJ"
 
 
+@looks_at()
 def which_is_no_person(word: Word, words: list[Word]) -> None:
     """ "jumps over a shed which is covered": the shed is."""
     which = next((c for c in word.kids("nsubj", "nsubjpass", "dobj") if c.low == "which"), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, living
+from parsing.mend_tree import NOMINAL, living, looks_at
 from parsing.nouns import of_what
 from parsing.words import Word
 
@@ -32,9 +32,10 @@ _PARTS = {"noun.animal", "noun.body"}  # "wings" are of an animal
 _WEATHER = {"noun.phenomenon"}
 
 
+@looks_at(low=("in",))
 def with_in_the_background(word: Word, words: list[Word]) -> None:
     """ "a rock with waves in the background": the rock has no waves, the picture has."""
-    if word.low != "in" or not any(noun.low in _PICTURE for noun in word.kids("pobj")):
+    if not any(noun.low in _PICTURE for noun in word.kids("pobj")):
         return
     for other in reversed(words[max(0, word.i - 10) : word.i]):
         if other.low == "with" and other.dep == "prep":
@@ -45,19 +46,21 @@ def with_in_the_background(word: Word, words: list[Word]) -> None:
             return
 
 
+@looks_at(low=("with",))
 def with_somebody_doing(word: Word, words: list[Word]) -> None:
     """ "a tablet with a woman standing by": the tablet has no woman, she is there, too."""
     thing = _thing(word)
-    if word.low != "with" or thing is None or word.head is None or word.head.pos not in NOMINAL:
+    if thing is None or word.head is None or word.head.pos not in NOMINAL:
         return
     if living(thing) and not living(word.head) and any(c.tag == "VBG" for c in thing.kids("acl")):
         word.dep = "dep"
 
 
+@looks_at(low=("with",))
 def with_his_own(word: Word, words: list[Word]) -> None:
     """ "stands by a rock with his hand up": the hand is his, not the rock's."""
     thing = _thing(word)
-    if word.low != "with" or thing is None or word.head is None:
+    if thing is None or word.head is None:
         return
     if word.head.pos not in NOMINAL or living(word.head):
         return
@@ -65,6 +68,7 @@ def with_his_own(word: Word, words: list[Word]) -> None:
         _hung(word, _who_or_what(word.head))
 
 
+@looks_at()
 def in_his_mouth(word: Word, words: list[Word]) -> None:
     """ "runs with his toy in his mouth": the toy is in it, not the run."""
     thing = _thing(word)
@@ -79,6 +83,7 @@ def in_his_mouth(word: Word, words: list[Word]) -> None:
         word.moved(held, "prep")
 
 
+@looks_at()
 def past_the_colour(word: Word, words: list[Word]) -> None:
     """ "women in black with flags": the black has no flags."""
     colour = word.head
@@ -88,10 +93,11 @@ def past_the_colour(word: Word, words: list[Word]) -> None:
         _hung(word, colour.head.head)
 
 
+@looks_at(low=_WHERE)
 def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     """ "a man in a coat on a street", "plays with a ball on the grass": he is there, too."""
     thing, worn = _thing(word), word.head
-    if word.low not in _WHERE or thing is None or worn is None or worn.dep != "pobj":
+    if thing is None or worn is None or worn.dep != "pobj":
         return
     base, prep = _base(worn), worn.head
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
@@ -102,10 +108,11 @@ def place_of_the_wearer(word: Word, words: list[Word]) -> None:
         _hung(word, _who_or_what(worn))
 
 
+@looks_at(low=_WHERE)
 def place_of_the_event(word: Word, words: list[Word]) -> None:
     """ "does a trick on a ramp": where he does it."""
     thing, event = _thing(word), word.head
-    if word.low not in _WHERE or thing is None or event is None or event.dep != "dobj":
+    if thing is None or event is None or event.dep != "dobj":
         return
     base = _base(of_what(thing) or thing)
     somewhere = _is_ground(base)
@@ -116,29 +123,32 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
         _hung(word, event.head)
 
 
+@looks_at(low=("in",))
 def in_clothes(word: Word, words: list[Word]) -> None:
     """ "on a swing in a coat": what is worn is worn by somebody."""
     thing = _thing(word)
-    if word.low != "in" or thing is None or not wordnet.is_worn(_base(thing)):
+    if thing is None or not wordnet.is_worn(_base(thing)):
         return
     if word.head is not None and word.head.pos in NOMINAL and not living(word.head):
         _hung(word, _who_or_what(word.head))
 
 
+@looks_at(low=_ALONG)
 def along_the_way(word: Word, words: list[Word]) -> None:
     """ "rides a bike around a curve": the ride leads there."""
     ridden = word.head
-    if word.low not in _ALONG or ridden is None or ridden.dep != "dobj" or ridden.head is None:
+    if ridden is None or ridden.dep != "dobj" or ridden.head is None:
         return
     verb = ridden.head
     if wordnet.is_travel(wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))):
         _hung(word, verb)
 
 
+@looks_at(low=("with",))
 def with_what_grows_there(word: Word, words: list[Word]) -> None:
     """ "runs in a field with flowers": the field has them."""
     thing, verb = _thing(word), word.head
-    if word.low != "with" or thing is None or verb is None or verb.pos != "VERB" or not word.i:
+    if thing is None or verb is None or verb.pos != "VERB" or not word.i:
         return
     place = words[word.i - 1]
     grows = wordnet.supersense(_base(thing), "n") in _GROWS and not thing.kids("poss")
@@ -146,10 +156,11 @@ def with_what_grows_there(word: Word, words: list[Word]) -> None:
         _hung(word, place)
 
 
+@looks_at(low=("in",))
 def in_front_of_all(word: Word, words: list[Word]) -> None:
     """ "dances with a girl in front of a crowd", "holds a sign in front of a shop": all that is."""
     partner = word.head
-    if word.low != "in" or not any(noun.low == "front" for noun in word.kids("pobj")):
+    if not any(noun.low == "front" for noun in word.kids("pobj")):
         return
     if partner is None or partner.pos not in NOMINAL or partner.head is None:
         return
@@ -160,10 +171,11 @@ def in_front_of_all(word: Word, words: list[Word]) -> None:
         _hung(word, verb)
 
 
+@looks_at(low=("in",))
 def in_the_weather(word: Word, words: list[Word]) -> None:
     """ "running on a street in snow": weather is where all happens."""
     thing, place = _thing(word), word.head
-    if word.low != "in" or thing is None or place is None or place.dep != "pobj":
+    if thing is None or place is None or place.dep != "pobj":
         return
     prep = place.head
     verb = prep.head if prep is not None else None
@@ -209,12 +221,11 @@ def _hung(word: Word, goal: Word | None) -> None:
     word.moved(goal, "prep")
 
 
+@looks_at(dep=("prep", "advmod"), low=lambda low: low not in _NEVER_PARTICLES)
 def particle_read_as_place(word: Word, words: list[Word]) -> None:
     """ "a crowd looks on": a preposition that leads nowhere belongs to the verb."""
     verb = word.head
-    if word.dep not in ("prep", "advmod") or word.children or verb is None or verb.pos != "VERB":
-        return
-    if word.i != verb.i + 1 or word.low in _NEVER_PARTICLES:
+    if word.children or verb is None or verb.pos != "VERB" or word.i != verb.i + 1:
         return
     if word.i + 1 < len(words) and words[word.i + 1].tag in _LED_TO:
         return
@@ -223,10 +234,11 @@ def particle_read_as_place(word: Word, words: list[Word]) -> None:
         word.dep = "prt"
 
 
+@looks_at(low=("at",))
 def looked_at(word: Word, words: list[Word]) -> None:
     """ "looks through a window at a plane": the look goes there."""
     place = word.head
-    if word.low != "at" or place is None or place.dep != "pobj" or place.head is None:
+    if place is None or place.dep != "pobj" or place.head is None:
         return
     verb = place.head.head
     if verb is not None and verb.pos == "VERB" and place.head.low != "at":

@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
 from parsing import wordnet
 from parsing.words import Word
 
 NOMINAL = {"NOUN", "PROPN"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """Mends words of certain kinds in place; where a kind is empty or None, whatever they are.
+
+    Kinds are told apart without a call, so that a word meets few of the rules.
+    """
+
+    mend: Callable[[Word, list[Word]], None]
+    pos: Collection[str]
+    dep: Collection[str]
+    tag: Collection[str]
+    of_word: Callable[[str], bool] | None
+    """Of the word in lower case."""
+
+    def tagged_so(self, pos: str, dep: str, tag: str) -> bool:
+        """Whether it looks at words with such tags."""
+        asked = ((self.pos, pos), (self.dep, dep), (self.tag, tag))
+        return all(not wanted or it in wanted for wanted, it in asked)
+
+    def __call__(self, word: Word, words: list[Word]) -> None:
+        """Mend a word, if the rule looks at such."""
+        of_such = self.of_word is None or self.of_word(word.low)
+        if of_such and self.tagged_so(word.pos, word.dep, word.tag):
+            self.mend(word, words)
+
+
+def looks_at(
+    *, pos: Collection[str] = (), dep: Collection[str] = (), tag: Collection[str] = (),
+    low: Collection[str] | Callable[[str], bool] | None = None,
+) -> Callable[[Callable[[Word, list[Word]], None]], Rule]:  # fmt: skip
+    """Make a function a rule for such words; `low` are words in lower case, or a test of them."""
+    of_word = low if low is None or callable(low) else frozenset(low).__contains__
+    return lambda mend: Rule(mend, pos, dep, tag, of_word)
 
 
 def singular(word: Word) -> bool:
@@ -14,14 +52,26 @@ def singular(word: Word) -> bool:
 
 def more_verb(word: Word) -> bool:
     """Whether this form is a verb more often than a noun: "runs" is, "toys" is not."""
-    as_verb = wordnet.count(wordnet.lemma(word.low, "v"), "v")
-    nouns = {word.low, wordnet.lemma(word.low, "n", inflected=True)}  # "pants" is no pant
+    return more_a_verb(word.low)
+
+
+@wordnet.remembered
+def more_a_verb(low: str) -> bool:
+    """Of a word in lower case."""
+    as_verb = wordnet.count(wordnet.lemma(low, "v"), "v")
+    nouns = {low, wordnet.lemma(low, "n", inflected=True)}  # "pants" is no pant
     return as_verb > max(wordnet.count(noun, "n") for noun in nouns)
 
 
 def living(word: Word) -> bool:
     """A person or an animal."""
-    return wordnet.is_living(wordnet.lemma(word.low, "n", inflected=True))
+    return is_living(word.low)
+
+
+@wordnet.remembered
+def is_living(low: str) -> bool:
+    """Whether a word in lower case is one."""
+    return wordnet.is_living(wordnet.lemma(low, "n", inflected=True))
 
 
 def first_of(word: Word) -> Word:
@@ -65,8 +115,30 @@ def after(word: Word, words: list[Word]) -> Word | None:
 
 def infinitive(word: Word, itself: bool = False) -> str | None:
     """The verb that this word may be an inflected form of, whatever its tag; or is `itself`."""
-    base = wordnet.lemma(word.low, "v", inflected=True)
-    return base if (itself or base != word.low) and wordnet.has(base, "v") else None
+    return verb_of(word.low, itself)
+
+
+def verb_of(low: str, itself: bool = False) -> str | None:
+    """The verb that a word may be an inflected form of; or is `itself`."""
+    base = wordnet.lemma(low, "v", inflected=True)
+    return base if (itself or base != low) and wordnet.has(base, "v") else None
+
+
+@wordnet.remembered
+def participle(low: str) -> bool:
+    """Whether a word may be one in -ing."""
+    return low.endswith("ing") and verb_of(low) is not None
+
+
+@wordnet.remembered
+def verb_itself(low: str) -> bool:
+    """Whether a word may be a form of a verb, or the verb itself."""
+    return wordnet.has(wordnet.lemma(low, "v"), "v")
+
+
+def quality(low: str) -> bool:
+    """Whether a word may be an adjective."""
+    return wordnet.has(low, "a")
 
 
 def share_verb(verb: Word, subject: Word, words: list[Word]) -> None:

@@ -70,7 +70,7 @@ def find_nouns(words: list[Word]) -> Nouns:
     phrases: dict[int, Phrase] = {}
     taken: set[int] = set()
     for word in reversed(words):
-        if word.i in taken or not _names_something(word):
+        if word.pos not in _NOMINAL or word.i in taken or not _names_something(word):
             continue
         phrase = _phrase(word, words)
         taken.update(w.i for w in phrase.words)
@@ -95,8 +95,10 @@ def of_what(word: Word) -> Word | None:
 def noun_lemma(word: Word) -> str:
     """Singular base form of one noun."""
     plural = word.tag in ("NNS", "NNPS")
-    tie = word.model_lemma if plural else None
-    return wordnet.lemma(word.low, "n", tie=tie, inflected=plural)
+    known = wordnet.only_base(word.low, "n", plural)
+    if known is not None:
+        return known
+    return wordnet.lemma(word.low, "n", word.model_lemma if plural else None, plural)
 
 
 def _negated(words: list[Word]) -> set[int]:
@@ -118,7 +120,7 @@ def _negated(words: list[Word]) -> set[int]:
 
 
 def _names_something(word: Word) -> bool:
-    if word.pos not in _NOMINAL or not any(c.isalpha() for c in word.text):
+    if not has_letter(word.low):
         return False
     if word.pos == "PROPN" and not _common(word):
         return False
@@ -159,29 +161,53 @@ def _common(word: Word) -> bool:
 def _is_tag(phrase: Phrase) -> bool:
     """Noise words, mere quantities and names of individuals give no tag."""
     head = phrase.head
-    single = len(phrase.words) == 1
-    if len(phrase.name) < 2 or wordnet.is_name(phrase.name) or is_idea(phrase.name):
+    if _is_no_thing(phrase.name):
         return False
-    if not single:
+    if len(phrase.words) > 1:
         if noun_lemma(head) in lexicon.quantities() and of_what(head) is not None:
             return False  # "a rusting piece of metal"
         return not all(noun_lemma(w) in lexicon.noise("n") for w in phrase.words)
     if names_colour(head):
         return False
     base = noun_lemma(head)
-    if wordnet.has(head.low, "r") and wordnet.supersense(head.low, "n") == "noun.time":
-        return False  # "today"
-    forms, inner = {base, head.low}, of_what(head)
-    if forms & lexicon.quantities() and inner is None and _looks_like_a_thing(head):
+    if _is_time(head.low):
+        return False
+    if not _is_quantity(base, head.low):
+        return not _is_noise(base, head.low)
+    inner = of_what(head)
+    if inner is None and _looks_like_a_thing(head):
         return True
-    if forms & lexicon.noise("n") or phrase.name in lexicon.noise("n"):
+    if _is_noise(base, head.low) or not {base, head.low} & lexicon.stand_alone():
         return False
-    if wordnet.is_unit(base) and wordnet.noun_kind(base) != "scene":
-        return False
-    if forms & lexicon.quantities():
-        alone = bool(forms & lexicon.stand_alone())
-        return alone and (inner is None or _works_for(base, noun_lemma(inner)))
-    return True
+    return inner is None or _works_for(base, noun_lemma(inner))
+
+
+@wordnet.remembered
+def has_letter(low: str) -> bool:
+    """Whether there is a letter in a word."""
+    return any(c.isalpha() for c in low)
+
+
+@wordnet.remembered
+def _is_no_thing(name: str) -> bool:
+    return len(name) < 2 or wordnet.is_name(name) or is_idea(name)
+
+
+@wordnet.remembered
+def _is_time(low: str) -> bool:
+    """ "today": an adverb, too."""
+    return wordnet.has(low, "r") and wordnet.supersense(low, "n") == "noun.time"
+
+
+@wordnet.remembered
+def _is_quantity(base: str, low: str) -> bool:
+    return bool({base, low} & lexicon.quantities())
+
+
+@wordnet.remembered
+def _is_noise(base: str, low: str) -> bool:
+    unit = wordnet.is_unit(base) and wordnet.noun_kind(base) != "scene"
+    return unit or bool({base, low} & lexicon.noise("n"))
 
 
 def _works_for(group: str, whole: str) -> bool:
@@ -241,6 +267,7 @@ def _known_start(head: Word, before: list[Word]) -> int:
     return 0
 
 
+@wordnet.remembered
 def _listed(name: str) -> bool:
     spellings = {name, name.replace("-", " "), name.replace("-", "")}
     return any(s in lexicon.compounds() or wordnet.has(s, "n") for s in spellings)
@@ -299,6 +326,8 @@ def _belongs(word: Word) -> bool:
 
 def _joined(part: list[Word]) -> str:
     """The name in lemma form; "northern lights" are no light."""
+    if len(part) == 1:
+        return noun_lemma(part[0])
     said = " ".join(word.low for word in part)
     listed = _listed(said)
     before = [
@@ -307,6 +336,6 @@ def _joined(part: list[Word]) -> str:
         for word in part[:-1]
     ]
     name = " ".join([*before, noun_lemma(part[-1])])
-    if len(part) == 1 or name == said or wordnet.has(name, "n") or wordnet.is_name(said):
+    if name == said or wordnet.has(name, "n") or wordnet.is_name(said):
         return name
     return said if wordnet.has(said, "n") else name

@@ -8,7 +8,7 @@ from parsing import describing, lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
 from parsing.mend_tree import after, before, infinitive
-from parsing.nouns import Nouns, Phrase, find_nouns, names_colour, noun_lemma
+from parsing.nouns import Nouns, Phrase, find_nouns, has_letter, names_colour, noun_lemma
 from parsing.text import CleanText
 from parsing.verbs import (
     action_name,
@@ -207,6 +207,8 @@ class Reader:
         """Prepositions on nouns, on "be", and possession."""
         found: list[Relation] = []
         for word in self.words:
+            if not word.children:
+                continue
             if word.pos in ("NOUN", "PROPN"):
                 ends = self.nouns.all_meant(word)[:1]
             elif word.pos == "AUX" and not word.kids("neg"):
@@ -276,7 +278,7 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
     low = word.low
     if word.pos == "ADJ" and (low[0].isdigit() or describing.is_ordinal(low)):
         return False
-    if low in lexicon.noise("a") or not any(c.isalpha() for c in low):
+    if low in lexicon.noise("a") or not has_letter(low):
         return not strict and word.pos == "ADJ"
     if word.kids("neg") or any(c.low == "not" for c in word.children):
         return False

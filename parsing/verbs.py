@@ -228,6 +228,8 @@ def agent(word: Word, nouns: Nouns) -> list[Phrase]:
 
 def places(word: Word, nouns: Nouns) -> Iterator[Place]:
     """The prepositions that hang on a word and where each leads."""
+    if not word.children:
+        return
     by = () if is_passive(word) else ("agent",)
     for child in word.kids("prep", "advmod", "prt", "dative", *by):
         if child.pos == "ADV" and not child.kids("prep"):

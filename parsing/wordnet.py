@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -149,7 +149,7 @@ def lemma(
     An inflected form ("saw" tagged as past tense) prefers another base than itself. The model is
     asked only where WordNet knows no base form or several that are equally good.
     """
-    known = _only_base(form, pos, inflected)
+    known = only_base(form, pos, inflected)
     if known is not None:
         return known
     said, best = tie() if tie else "", _bases(form.lower(), pos, inflected)
@@ -157,7 +157,8 @@ def lemma(
 
 
 @remembered
-def _only_base(form: str, pos: str, inflected: bool) -> str | None:
+def only_base(form: str, pos: str, inflected: bool) -> str | None:
+    """The base form, where WordNet knows one that is better than others."""
     best = _bases(form.lower(), pos, inflected)
     return best[0] if len(best) == 1 else None
 
@@ -167,7 +168,7 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
     """The most frequent base forms, several where they are equally frequent."""
     if known := lemma_exceptions().get((form, pos)):
         return (known,)
-    candidates = reader()._morphy(form, pos)
+    candidates = _morphy(form, pos)
     if not candidates and pos == "n" and (words := form.replace("_", " ").split())[1:]:
         return (" ".join([*words[:-1], lemma(words[-1], pos, inflected=inflected)]),)
     if not candidates:
@@ -183,7 +184,12 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
     return tuple(c for c in ranked if count(c, pos) == count(ranked[0], pos))
 
 
-def _would_double(base: str, form: str, others: list[str]) -> bool:
+@remembered
+def _morphy(form: str, pos: str) -> tuple[str, ...]:
+    return tuple(reader()._morphy(form, pos))
+
+
+def _would_double(base: str, form: str, others: Sequence[str]) -> bool:
     """ "sloping" is of "slope": that of "slop" is "slopping"."""
     doubles = bool(_DOUBLES.fullmatch(base))
     forms = (f"{base}ing", f"{base}ed", f"{base}es")

@@ -72,6 +72,9 @@ class Word:
 
     def conjuncts(self) -> Iterator[Word]:
         """This word and what is coordinated with it: red, white and blue."""
+        if not self.children:
+            yield self
+            return
         pending = [self]
         while pending:
             word = pending.pop(0)

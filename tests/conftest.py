@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from flows import doors  # noqa: F401 - the same environment as the command line
 from tests.processes import Done, run_command
@@ -47,15 +48,23 @@ def cli() -> Cli:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished demo of 24 scenes, run as a user runs it; tests must not change it."""
-    out = tmp_path_factory.mktemp("demo") / "calm"
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", "demo", "--scenes", "24", "--out", out, "--json"],
-        capture_output=True, text=True, cwd=ROOT, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (out / "result.json").write_text(done.stdout)
+def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A finished demo of 24 scenes, run as a user runs it; tests must not change it.
+
+    The first test process that wants it makes it, the others wait for it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    out = shared / "demo" / "calm"
+    finished = out / "result.json"
+    with FileLock(shared / "demo.lock"):
+        if not finished.exists():
+            done = subprocess.run(
+                [sys.executable, "-m", "flows", "demo", "--scenes", "24", "--out", out, "--json"],
+                capture_output=True, text=True, cwd=ROOT, timeout=300,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            finished.write_text(done.stdout)
     return out
 
 
