@@ -25,7 +25,7 @@ _NOUN = (
     mend_nouns.partner_read_as_modifier,
     mend_nouns.coordinated_with_a_verb,
     mend_nouns.coordinated_with_the_wearer,
-    mend_nouns.way_read_as_object,
+    mend_places.way_read_as_object,
 )
 _EXCLAMATION = (mend_others.noun_read_as_exclamation, mend_others.only_a_noun)
 RULES: dict[str, tuple[Rule, ...]] = {

@@ -245,3 +245,20 @@ def looked_at(word: Word, words: list[Word]) -> None:
         base = wordnet.lemma(verb.low, "v", inflected=verb.tag not in ("VB", "VBP"))
         if wordnet.supersense(base, "v") == "verb.perception":
             _hung(word, verb)
+
+
+@looks_at(dep=("dobj",))
+def way_read_as_object(word: Word, words: list[Word]) -> None:
+    """ "climbing up a mountain": nobody climbs the mountain up, he climbs, and up it."""
+    verb = word.head
+    if verb is None or verb.pos != "VERB":
+        return
+    first = min([word.i, *(c.i for c in word.children)])
+    particle = words[first - 1]
+    if particle.dep != "prt" or particle.head is not verb or particle.i != verb.i + 1:
+        return
+    base = wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")
+    somewhere = wordnet.noun_kind(_base(word)) == "scene"
+    if wordnet.is_travel(base) or (somewhere and not wordnet.has(f"{base} {particle.low}", "v")):
+        particle.dep, particle.pos = "prep", "ADP"
+        word.moved(particle, "pobj")

@@ -182,4 +182,4 @@ def test_memory_does_not_grow_with_a_tag(tmp_path: Path) -> None:
             Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
             distances(clean.Streamed(tag, ids, lake.batches), 0)
             peaks[tag] = peak_megabytes()
-    assert peaks[1] - peaks[2] < 450, peaks
+    assert peaks[1] - peaks[2] < 550, peaks
