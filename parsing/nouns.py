@@ -95,10 +95,8 @@ def of_what(word: Word) -> Word | None:
 def noun_lemma(word: Word) -> str:
     """Singular base form of one noun."""
     plural = word.tag in ("NNS", "NNPS")
-    known = wordnet.only_base(word.low, "n", plural)
-    if known is not None:
-        return known
-    return wordnet.lemma(word.low, "n", word.model_lemma if plural else None, plural)
+    tie = word.model_lemma if plural else None
+    return wordnet.lemma(word.low, "n", tie=tie, inflected=plural)
 
 
 def _negated(words: list[Word]) -> set[int]:

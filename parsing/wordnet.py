@@ -149,7 +149,7 @@ def lemma(
     An inflected form ("saw" tagged as past tense) prefers another base than itself. The model is
     asked only where WordNet knows no base form or several that are equally good.
     """
-    known = only_base(form, pos, inflected)
+    known = _only_base(form, pos, inflected)
     if known is not None:
         return known
     said, best = tie() if tie else "", _bases(form.lower(), pos, inflected)
@@ -157,8 +157,7 @@ def lemma(
 
 
 @remembered
-def only_base(form: str, pos: str, inflected: bool) -> str | None:
-    """The base form, where WordNet knows one that is better than others."""
+def _only_base(form: str, pos: str, inflected: bool) -> str | None:
     best = _bases(form.lower(), pos, inflected)
     return best[0] if len(best) == 1 else None
 
@@ -207,7 +206,7 @@ def _by_its_last_part(form: str, pos: str) -> tuple[str, ...]:
     if hyphen and first and last:
         return (f"{first}-{lemma(last, pos)}",)
     for size in range(3, len(form) - 4):
-        if pos == "v" and reader()._morphy(form[size:], pos):
+        if pos == "v" and _morphy(form[size:], pos):
             return (form[:size] + lemma(form[size:], pos, inflected=True),)
     return ()
 
