@@ -11,6 +11,7 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 from parsing import lexicon, wordnet
+from parsing.embedding import embed_equal_words_once
 from parsing.errors import ParsingError
 from parsing.graph import SceneGraph
 from parsing.rules import VERSION, Reader
@@ -83,6 +84,7 @@ def _load(model: str) -> tuple[Any, Callable[[Any], str]]:
     # goes there.
     with use_ops("numpy", use_blis=False):
         nlp = spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
+    embed_equal_words_once(nlp)
     tagger: Any = nlp.get_pipe("tagger") if nlp.has_pipe("tagger") else None
     penn = tagger is not None and {"NN", "VBZ", "JJ"} <= set(tagger.labels)
     if penn and nlp.has_pipe("attribute_ruler"):

@@ -39,6 +39,7 @@ class Senses:
         self._lexnames: list[str] = reader._lexnames
         self._reader = reader
         self._known: dict[tuple[str, int], Sense] = {}
+        self._above: dict[Sense, frozenset[str]] = {}
 
     def at(self, pos: str, offset: int) -> Sense:
         """The sense at a byte offset of a part of speech's file."""
@@ -53,10 +54,13 @@ class Senses:
         names, pending = {sense.name}, [*sense.hypernyms, *sense.instance_of]
         while pending:
             over = self.at(*pending.pop())
-            if over.name not in names:
+            if (known := self._above.get(over)) is not None:
+                names |= known
+            elif over.name not in names:  # two verbs are each above the other
                 names.add(over.name)
                 pending += [*over.hypernyms, *over.instance_of]
-        return frozenset(names)
+        found = self._above[sense] = frozenset(names)
+        return found
 
     def _read(self, name: str, offset: int) -> Sense:
         text = _file(self._reader, name)

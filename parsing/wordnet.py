@@ -83,22 +83,21 @@ def _senses() -> Senses:
 @remembered
 def has(word: str, pos: str) -> bool:
     """Whether WordNet lists exactly this form: "hot dog", not "hot dogs"."""
-    return word.replace(" ", "_").lower() in reader()._lemma_pos_offset_map and bool(
-        _offsets(word, pos)
-    )
+    return bool(_offsets(word, pos))
 
 
 def _offsets(word: str, pos: str) -> list[int]:
-    by_pos = reader()._lemma_pos_offset_map[word.replace(" ", "_").lower()]
-    return [*by_pos.get(pos, ()), *(by_pos.get("s", ()) if pos == "a" else ())]
+    """Where the senses are; an adjective's satellites ("s") after the others."""
+    by_pos = reader()._lemma_pos_offset_map.get(word.replace(" ", "_").lower(), {})
+    found: list[int] = by_pos.get(pos, [])
+    return [*found, *by_pos.get("s", ())] if pos == "a" else found
 
 
 @remembered
 def senses(word: str, pos: str) -> tuple[Sense, ...]:
     """Synsets that list exactly this form, the most frequent first."""
-    if not has(word, pos):
-        return ()
-    return tuple(_senses().at(pos, offset) for offset in dict.fromkeys(_offsets(word, pos)))
+    at = _senses().at
+    return tuple(at(pos, offset) for offset in dict.fromkeys(_offsets(word, pos)))
 
 
 def sense(pos: str, offset: int) -> Sense:
@@ -109,10 +108,9 @@ def sense(pos: str, offset: int) -> Sense:
 @remembered
 def sense_counts(word: str, pos: str) -> tuple[int, ...]:
     """How often each sense was used in WordNet's tagged texts, in the order of `senses`."""
-    if not has(word, pos):
-        return ()
-    found = _counts().get((word.replace(" ", "_").lower(), pos), {})
-    return tuple(found.get(rank, 0) for rank in range(1, len(set(_offsets(word, pos))) + 1))
+    ranks = range(1, len(set(_offsets(word, pos))) + 1)
+    found = _counts().get((word.replace(" ", "_").lower(), pos))
+    return tuple(found.get(rank, 0) for rank in ranks) if found else (0,) * len(ranks)
 
 
 @cache
@@ -172,6 +170,8 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
         return (" ".join([*words[:-1], lemma(words[-1], pos, inflected=inflected)]),)
     if not candidates:
         return _by_its_last_part(form, pos)
+    if len(candidates) == 1:
+        return candidates
     others = [c for c in candidates if c != form] if inflected else candidates
     if inflected and others and form in candidates and pos == "n":
         # "stairs" and "woods" are words of their own, "hands" and "men" hardly ever.
