@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from parsing import mend_nouns, mend_others, mend_places, wordnet
+from parsing import mend_lists, mend_nouns, mend_others, mend_places, wordnet
 from parsing.mend_tree import Rule
 from parsing.words import Word
 
@@ -18,13 +18,14 @@ _NOUN = (
     mend_nouns.participle_read_as_noun,
     mend_nouns.sport_read_as_noun,
     mend_nouns.participle_read_as_object,
-    mend_nouns.adverb_read_as_noun,
+    mend_nouns.other_read_as_noun,
     mend_nouns.never_a_noun,
     mend_nouns.quality_read_as_noun,
     mend_nouns.participle_read_as_name,
-    mend_nouns.partner_read_as_modifier,
-    mend_nouns.coordinated_with_a_verb,
-    mend_nouns.coordinated_with_the_wearer,
+    mend_lists.partner_read_as_modifier,
+    mend_lists.coordinated_with_a_verb,
+    mend_lists.coordinated_with_the_wearer,
+    mend_lists.listed_with_another,
     mend_places.way_read_as_object,
 )
 _EXCLAMATION = (mend_others.noun_read_as_exclamation, mend_others.only_a_noun)

@@ -29,8 +29,9 @@ _NOT_DOING = {"noun.artifact", "noun.event", "noun.food", "noun.substance", "nou
 
 
 @wordnet.remembered
-def _only_an_adverb(low: str) -> bool:
-    return wordnet.has(low, "r") and not wordnet.has(wordnet.lemma(low, "n"), "n")
+def _no_noun(low: str) -> bool:
+    other = wordnet.has(low, "r") or wordnet.has(low, "a")
+    return other and not wordnet.has(wordnet.lemma(low, "n"), "n")
 
 
 @wordnet.remembered
@@ -249,19 +250,25 @@ def participle_read_as_object(word: Word, words: list[Word]) -> None:
         word.pos, word.tag = "VERB", "VBG"
 
 
-@looks_at(pos=("NOUN",), low=_only_an_adverb)
-def adverb_read_as_noun(word: Word, words: list[Word]) -> None:
-    """ "play basketball indoors": a word that is never a noun gives its place to the one before."""
+@looks_at(pos=("NOUN",), low=_no_noun)
+def other_read_as_noun(word: Word, words: list[Word]) -> None:
+    """ "play basketball indoors", "on a balcony outdoor": the noun is the word before."""
     left = before(word, words)
-    if left is None or left.pos not in NOMINAL:
+    if left is None or left.head is not word or left.dep not in ("compound", "amod"):
         return
-    if left.head is not word or left.dep != "compound":
+    only_a_noun = wordnet.has(left.low, "n") and not describing.is_adjective(left.low)
+    if left.pos not in NOMINAL and not only_a_noun:
         return
+    adverb = wordnet.has(word.low, "r")
     place, dep = word.head, word.dep
     left.moved(None, dep)
-    word.moved(left, "advmod")
+    word.moved(left, "advmod" if adverb else "amod")
     left.moved(place, dep)
-    word.pos, word.tag = "ADV", "RB"
+    word.pos, word.tag = ("ADV", "RB") if adverb else ("ADJ", "JJ")
+    if left.pos not in NOMINAL:
+        left.pos, left.tag = "NOUN", "NN"
+    for child in word.kids("det", "amod", "poss", "compound", "prep", "nummod"):
+        child.moved(left, child.dep)
 
 
 @looks_at(pos=NOMINAL, low=_hardly_a_noun)
@@ -321,69 +328,6 @@ def participle_read_as_name(word: Word, words: list[Word]) -> None:
     """ "tattooed barber": no noun ends so."""
     if word.head is not None and word.i < word.head.i:
         word.pos, word.tag, word.dep = "VERB", "VBN", "amod"
-
-
-@looks_at(dep=("nmod", "compound"))
-def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
-    """ "actor and film director": two people, not a director of two kinds."""
-    last = word.head
-    if last is None or last.pos not in NOMINAL:
-        return
-    inner = next(iter(word.kids("conj")), None)
-    if inner is None or any(w.head is not last for w in words[inner.i + 1 : last.i]):
-        return
-    if inner is None or inner.pos not in NOMINAL:
-        return
-    # "a shirt and bikini bottoms": no bottoms have "a" before them
-    own = last.tag == "NNS" and any(c.low in ("a", "an") for c in last.kids("det"))
-    if not own and not (living(word) and living(last)):
-        return
-    place, dep = last.head, last.dep
-    word.moved(None, dep)
-    for child in [c for c in last.children if c.i < word.i]:
-        child.moved(word, child.dep)
-    inner.moved(last, "compound")
-    last.moved(word, "conj")
-    word.moved(place, dep)
-    for child in [c for c in last.children if c.i > last.i and c.dep == "punct"]:
-        child.moved(word, child.dep)
-
-
-@looks_at(pos=NOMINAL, dep=("nsubj", "conj"))
-def coordinated_with_a_verb(word: Word, words: list[Word]) -> None:
-    """ "biking in gloves and a hat": two things, not an activity and a thing.
-
-    Also "wearing a shirt and pants is climbing", where the second thing became a second subject.
-    """
-    verb = word.head
-    if verb is None or verb.pos != "VERB" or word.kids("nsubj", "cop"):
-        return
-    second = word.dep == "nsubj" and any(c.i < word.i for c in verb.kids("nsubj"))
-    if not second and not (word.dep == "conj" and word.tag not in ("NNP", "NNPS")):
-        return
-    first = min([word.i, *(c.i for c in word.children)])
-    if first < 2 or words[first - 1].low not in ("and", "or"):
-        return
-    partner = words[first - 2]
-    if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj", "conj"):
-        word.moved(partner, "conj")
-
-
-@looks_at(dep=("conj", "appos"))
-def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
-    """ "a woman in a coat and boots": she is in both, not she and the boots."""
-    who = word.head
-    if who is None or who.pos not in NOMINAL:
-        return
-    first = min([word.i, *(c.i for c in word.children)])
-    if first < 2 or words[first - 1].low != "and" or living(word) or not living(who):
-        return
-    partner = words[first - 2]
-    if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj") and not living(partner):
-        alike = wordnet.is_worn(_lemma(partner)) == wordnet.is_worn(_lemma(word))
-        apart = alike or partner.dep == "dobj" or who.dep == "nsubj"
-        if apart and partner.under(who):
-            word.moved(partner, "conj")
 
 
 def _lemma(noun: Word) -> str:

@@ -53,8 +53,13 @@ class Nouns:
                 return None
             if word.i in self.phrases:
                 return self.phrases[word.i]
-            word = of_what(word)
+            word = of_what(word) or self._shown(word)
         return None
+
+    def _shown(self, word: Word) -> Word | None:
+        """ "a beach photo" shows the beach."""
+        phrase = self.phrases.get(word.i - 1)
+        return phrase.head if phrase is not None and phrase.head.head is word else None
 
     def all_meant(self, word: Word | None) -> list[Phrase]:
         """The thing and those coordinated with it, no more than eight."""

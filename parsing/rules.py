@@ -11,10 +11,12 @@ from parsing.mend_tree import after, before, infinitive
 from parsing.nouns import Nouns, Phrase, find_nouns, has_letter, names_colour, noun_lemma
 from parsing.text import CleanText
 from parsing.verbs import (
+    Place,
     action_name,
     agent,
     base_form,
     is_done,
+    is_order,
     is_passive,
     is_state_change,
     is_verb,
@@ -24,7 +26,7 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "7"
+VERSION = "8"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
@@ -72,11 +74,16 @@ class Reader:
             if word.pos not in _CAN_DESCRIBE or not _is_attribute(word):
                 continue
             follows = after(word, self.words)
-            if self.is_shade(word) or (follows is not None and _says_of_what(word, follows)):
+            if self.is_shade(word):
+                continue
+            if follows and (_says_of_what(word, follows) or _is_one_with(word, follows)):
                 continue
             first = before(word, self.words)
             if first is None or not (
-                self.is_shade(first) or _says_with_what(first, word) or _says_of_what(first, word)
+                self.is_shade(first)
+                or _says_with_what(first, word)
+                or _says_of_what(first, word)
+                or _is_one_with(first, word)
             ):
                 first = word
             name = _adjective(word) if first is word else f"{first.low} {_adjective(word)}"
@@ -182,6 +189,9 @@ class Reader:
                 pairs = [(a, b) for a, b in product(doers, things) if a is not b]
                 relations += [Relation(predicate, a.name, b.name, *span) for a, b in pairs]
             # what somebody has somewhere is there: "has a tattoo on her shoulder"
+            if not placed and is_order(word):  # "put a carpet on the stairs"
+                relations += self.place_relations(word, None, things)
+                continue
             relations += self.place_relations(word, name, things if owns else placed)
         return actions, relations
 
@@ -219,7 +229,7 @@ class Reader:
             for place in places(word, self.nouns):
                 if place.words == "of" and word.i not in self.nouns.phrases:
                     continue  # "a picture of a dog and a cat": the dog is of no cat
-                both = [*self._partner(word, place.things), *ends]
+                both = [*self._partner(word, place.things), *ends, *self._all_before(word, place)]
                 found += [
                     Relation(place.words, a.name, b.name, *span)
                     for a, b in product(both, place.things)
@@ -232,6 +242,13 @@ class Reader:
                     for a, b in product(self.nouns.all_meant(owner), owned)
                 ]
         return found
+
+    def _all_before(self, word: Word, place: Place) -> list[Phrase]:
+        """ "roses and tulips in a vase": said of the first, it is said of all before it."""
+        first = place.things[0].words[0].i if place.things else -1
+        joined = [one for one in word.conjuncts() if word.i < one.i < first]
+        found = [self.nouns.meant(one) for one in joined]
+        return [phrase for phrase in found if phrase is not None]
 
     def _partner(self, word: Word, where: list[Phrase]) -> list[Phrase]:
         """ "a boy and girl in shirts": what follows is said of both, where they are alike."""
@@ -313,6 +330,12 @@ def _says_of_what(first: Word, word: Word) -> bool:
         own = infinitive(word) is None or describing.is_of_a_part(word.low)
         return own and not wordnet.is_colour(first.low)
     return first.head is word.head and describing.is_of_a_part(word.low)
+
+
+def _is_one_with(first: Word, word: Word) -> bool:
+    """ "middle aged", "extra large": what WordNet writes with a hyphen."""
+    plain = first.pos in ("ADJ", "ADV") and not wordnet.is_colour(first.low)
+    return plain and word.pos in ("ADJ", "VERB") and wordnet.has(f"{first.low}-{word.low}", "a")
 
 
 def _is_quality(word: Word) -> bool:

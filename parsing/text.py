@@ -75,10 +75,12 @@ def _one_word(caption: str, start: int, end: int) -> bool:
     right, follows = [*re.split(r"\W+", caption[end : end + 40].lower()), ""][:2]
     if any(wordnet.has(word, pos) for word in (f"{left}-{right}", left + right) for pos in "nva"):
         return True
+    if wordnet.has(wordnet.lemma(f"{left}-{right} {follows}", "n"), "n"):  # "hot - air balloons"
+        return True
     if right in _PARTICLES:  # "pop - up", "built - in", but not "boats - in the harbour"
         return wordnet.has(wordnet.lemma(left, "v"), "v") and follows not in _ARTICLES
     if wordnet.is_colour(right):
-        return wordnet.has(left, "n")
+        return wordnet.has(left, "n") or left in _GLUING
     describes = right in _GLUED or (right.endswith("ed") and wordnet.has(right, "a"))
     if wordnet.lemma(left, "n") != left:
         return left in _GLUING  # "flowers - painted with ink"

@@ -14,9 +14,16 @@ from parsing.words import Word
 _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
 _HAPPENING = {"noun.act", "noun.event"}
-_WHEN = {"during", "after", "before", "since", "until", "till"}
+_WHEN = {"during", "following", "after", "before", "since", "until", "till"}
 _SUPPORT = {"begin", "continue", "prepare", "start", "use"}
-_SHOWING = {"depict", "feature", "illustrate", "photograph", "represent", "see", "show", "view"}
+_SHOWING = {"depict", "feature", "illustrate", "photograph", "represent", "show"}
+_SEEING = {"see", "view"}  # no picture does
+_TOWARDS = {
+    "across", "ahead", "along", "alongside", "apart", "away", "back", "close", "down", "far", "in",
+    "inside", "near", "next", "off", "on", "opposite", "out", "outside", "over", "together", "up",
+}  # fmt: skip
+_MOVING = {"verb.contact", "verb.motion", "verb.stative"}
+_TURNS = {"apart", "away", "back", "by", "down", "in", "off", "on", "out", "up"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
 
@@ -30,8 +37,8 @@ class Place:
 
 def is_verb(word: Word) -> bool:
     """A verb with a meaning of its own: no auxiliary, no "be"; a negated one names nothing."""
-    if word.pos not in ("VERB", "AUX") or word.dep in ("aux", "auxpass"):
-        return False
+    if word.pos not in ("VERB", "AUX") or word.dep in ("aux", "auxpass", "prep"):
+        return False  # "following the premiere"
     if word.dep == "amod" and not wordnet.has(base_form(word), "v"):
         return False  # "bare chested"
     return word.pos == "VERB" and not word.kids("neg")
@@ -51,12 +58,21 @@ def action_name(word: Word) -> str | None:
         return f"{base} {state.low}"
     if state is not None and base in LINKING:
         return None
-    for particle in word.kids("prt"):
+    if base == "look" and any(c.low == "like" for c in word.kids("prep")):
+        return None  # as "is like"
+    for particle in _particles(word):
         phrasal = f"{base} {particle.low}"
-        own = wordnet.senses(phrasal, "v")
-        if own and not set(own) & set(wordnet.senses(base, "v")):
+        own, plain = wordnet.senses(phrasal, "v"), wordnet.senses(base, "v")
+        # "sit down" is sitting, as "jump off" is jumping; "cool off" is more than being cool
+        if own and not (set(own) & set(plain) and plain[0].lexname in _MOVING):
             return phrasal
     return base
+
+
+def _particles(word: Word) -> list[Word]:
+    """ "cools off": the tagger calls some of them adverbs."""
+    beside = [c for c in word.kids("advmod") if c.i == word.i + 1 and c.low in _TURNS]
+    return [*word.kids("prt"), *beside]
 
 
 def is_done(word: Word, doers: list[Phrase]) -> bool:
@@ -67,11 +83,14 @@ def is_done(word: Word, doers: list[Phrase]) -> bool:
     if base == "get":
         return bool(word.kids("prep")) and not word.kids("acomp", "xcomp", "oprd", "dobj", "attr")
     alive = bool(doers) and all(wordnet.is_living(doer.name) for doer in doers)
-    return base in _SHOWING and alive and bool(word.kids("dobj")) and not is_passive(word)
+    shows_nothing = base in _SEEING or (base in _SHOWING and alive)
+    return shows_nothing and bool(word.kids("dobj")) and not is_passive(word)
 
 
 def base_form(word: Word) -> str:
     """The verb's infinitive."""
+    if word.low == "lay" and word.kids("dobj"):
+        return "lay"  # "lay flowers": nobody lies something
     inflected = word.tag not in ("VB", "VBP")
     return wordnet.lemma(word.low, "v", tie=word.model_lemma, inflected=inflected)
 
@@ -218,6 +237,11 @@ def is_passive(word: Word) -> bool:
     return not (word.low == base_form(word) and wordnet.is_travel(word.low))
 
 
+def is_order(word: Word) -> bool:
+    """A verb that nobody is said to do: "add a carpet", "how to grow a sunflower"."""
+    return not is_passive(word) and not word.kids(*_SUBJECTS)
+
+
 def agent(word: Word, nouns: Nouns) -> list[Phrase]:
     """Who does it in a passive clause: "held by a man"."""
     for by in word.kids("agent"):
@@ -232,9 +256,11 @@ def places(word: Word, nouns: Nouns) -> Iterator[Place]:
         return
     by = () if is_passive(word) else ("agent",)
     for child in word.kids("prep", "advmod", "prt", "dative", *by):
-        if child.pos == "ADV" and not child.kids("prep"):
-            continue
-        yield from _follow(child, [], nouns)
+        if child.pos == "ADV" and child.low not in _TOWARDS:
+            for inner in child.kids("prep"):  # "performs live on stage" is on stage
+                yield from _follow(inner, [], nouns)
+        else:
+            yield from _follow(child, [], nouns)
 
 
 def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
