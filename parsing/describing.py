@@ -63,17 +63,25 @@ def merely_describes(adjective: str, name: str) -> bool:
     where the name has only abstract senses though its last word is a thing. A "hot dog" is no dog,
     an "electric guitar" has no opposite, plants and dishes have names of their own.
     """
-    if not has_opposite(adjective):
-        return False
     known, heads = wordnet.senses(name, "n"), wordnet.senses(name.split(" ")[-1], "n")
     if not known or not heads:
+        return False
+    if known[0] is heads[0]:
+        return True  # a "clenched fist" is the same as a fist
+    if not has_opposite(adjective) and not _made_of(adjective):
         return False
     if all(s.lexname in _ABSTRACT for s in known) and heads[0].lexname in _CONCRETE:
         return True
     if known[0].lexname in _OWN_NAMES:
         return False
-    over = {wordnet.sense(*link) for link in known[0].hypernyms}
+    over = {wordnet.sense(*link) for sense in known[:2] for link in sense.hypernyms}
     return not over.isdisjoint(heads)
+
+
+def _made_of(adjective: str) -> bool:
+    """ "wooden", "woollen"."""
+    stem = adjective.removesuffix("en")
+    return stem != adjective and any(is_material(word) for word in (stem, stem[:-1]))
 
 
 @wordnet.remembered

@@ -44,6 +44,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_others.quality_among_adjectives,
         mend_nouns.name_took_the_verb,
         mend_others.verb_with_a_compound,
+        mend_others.name_read_as_verb,
         mend_others.noun_read_as_order,
         mend_others.noun_read_as_past,
         mend_others.quality_after_link,

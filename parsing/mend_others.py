@@ -191,6 +191,21 @@ def verb_with_a_compound(word: Word, words: list[Word]) -> None:
     share_verb(word, left, words)
 
 
+@looks_at(pos=("VERB",), tag=("VB", "VBP"), low=_may_be_a_noun)
+def name_read_as_verb(word: Word, words: list[Word]) -> None:
+    """ "wallets, tote bags and backpacks": no wallet totes a bag."""
+    follows, doers = after(word, words), word.kids("nsubj")
+    if follows is None or word.kids("aux") or word.kids("dobj")[:1] != [follows]:
+        return
+    if any(living(c) for c in doers) or not wordnet.has(f"{word.low} {_singular(follows)}", "n"):
+        return
+    give_way(word, (doers or [follows])[0])
+    word.moved(follows, "compound")
+    word.pos, word.tag = "NOUN", "NN"
+    if doers:
+        follows.moved(doers[0], "conj")
+
+
 @looks_at()
 def noun_read_as_order(word: Word, words: list[Word]) -> None:
     """ "fire over a black base": at the start of a caption hardly anybody gives an order."""

@@ -322,9 +322,14 @@ def _belongs(word: Word) -> bool:
         return False  # "shirtless man", whatever the tag says
     if word.pos == "PROPN" and not _common(word):
         return False
-    if wordnet.supersense(noun_lemma(word), "n") == "noun.quantity":
+    if wordnet.supersense(noun_lemma(word), "n") == "noun.quantity" and not _money(word.low):
         return False  # "inch"
     return not wordnet.is_colour(word.low) and noun_lemma(word) not in lexicon.noise("n")
+
+
+def _money(low: str) -> bool:
+    found = wordnet.senses(low, "n")[:1]  # "euro coins"
+    return any("monetary_unit.n.01" in wordnet.above(sense) for sense in found)
 
 
 def _joined(part: list[Word]) -> str:
