@@ -10,9 +10,9 @@ _MATERIALS = {
     "rock.n.02", "rubber.n.01",
 }  # fmt: skip
 _ABSTRACT = {"noun.cognition", "noun.communication", "noun.state"}
-_CONCRETE = {
+_REAL = {
     "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.phenomenon",
-    "noun.plant", "noun.substance",
+    "noun.plant", "noun.substance", "noun.time",
 }  # fmt: skip
 _OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
 _NEWER = {"vintage"}  # an adjective since WordNet was made, of one caption in two hundred
@@ -66,16 +66,20 @@ def merely_describes(adjective: str, name: str) -> bool:
     known, heads = wordnet.senses(name, "n"), wordnet.senses(name.split(" ")[-1], "n")
     if not known or not heads:
         return False
-    if known[0] is heads[0]:
-        return True  # a "clenched fist" is the same as a fist
     if not has_opposite(adjective) and not _made_of(adjective):
         return False
-    if all(s.lexname in _ABSTRACT for s in known) and heads[0].lexname in _CONCRETE:
+    if all(s.lexname in _ABSTRACT for s in known) and heads[0].lexname in _REAL:
         return True
     if known[0].lexname in _OWN_NAMES:
         return False
     over = {wordnet.sense(*link) for sense in known[:2] for link in sense.hypernyms}
     return not over.isdisjoint(heads)
+
+
+@wordnet.remembered
+def adds_nothing(name: str) -> bool:
+    """A "clenched fist" means the same as a fist."""
+    return wordnet.senses(name, "n")[:1] == wordnet.senses(name.split(" ")[-1], "n")[:1]
 
 
 def _made_of(adjective: str) -> bool:

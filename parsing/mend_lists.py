@@ -68,7 +68,8 @@ def coordinated_with_the_wearer(word: Word, words: list[Word]) -> None:
     if partner.low == "," and first > 2:  # "a coat, and boots"
         partner = words[first - 3]
     if partner.pos in NOMINAL and partner.dep in ("dobj", "pobj") and not living(partner):
-        alike = _worn(partner) == _worn(word)
+        clothed = partner.head is not None and partner.head.low == "in" and _worn(word)
+        alike = _worn(partner) == _worn(word) or clothed  # a "top" is not always worn
         apart = alike or partner.dep == "dobj" or who.dep == "nsubj"
         if apart and partner.under(who):
             word.moved(partner, "conj")

@@ -291,6 +291,8 @@ def _free_adjective(part: list[Word], head: Word, name: str) -> bool:
     plain = first.pos == "ADJ" and first.low not in lexicon.noise("a")
     if plain and describing.merely_describes(first.low, name):
         return True
+    if first.pos in ("ADJ", "VERB") and describing.adds_nothing(name):
+        return True
     # "big fish" is listed, too: as an important person
     kinds = {synset.lexname for synset in wordnet.senses(name, "n")}
     human = {"noun.person", "noun.group"}
@@ -337,12 +339,7 @@ def _joined(part: list[Word]) -> str:
     if len(part) == 1:
         return noun_lemma(part[0])
     said = " ".join(word.low for word in part)
-    listed = _listed(said)
-    before = [
-        # "blues artist": some plurals are words of their own
-        word.low if listed or word.tag != "NNS" or wordnet.has(word.low, "n") else noun_lemma(word)
-        for word in part[:-1]
-    ]
+    before = [word.low for word in part[:-1]]  # "sports bike" has the "s" for good
     name = " ".join([*before, noun_lemma(part[-1])])
     if name == said or wordnet.has(name, "n") or wordnet.is_name(said):
         return name

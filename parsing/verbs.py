@@ -15,7 +15,7 @@ _SUBJECTS = ("nsubj", "nsubjpass", "csubj")
 _LIFELESS = {"noun.artifact", "noun.body", "noun.food", "noun.location"}
 _HAPPENING = {"noun.act", "noun.event"}
 _WHEN = {"during", "following", "after", "before", "since", "until", "till"}
-_SUPPORT = {"begin", "continue", "prepare", "start", "use"}
+_SUPPORT = {"begin", "continue", "keep", "prepare", "start", "use"}
 _SHOWING = {"depict", "feature", "illustrate", "photograph", "represent", "show"}
 _SEEING = {"see", "view"}  # no picture does
 _TOWARDS = {
@@ -80,11 +80,18 @@ def is_done(word: Word, doers: list[Phrase]) -> bool:
     base = base_form(word)
     if base in _SUPPORT:
         return bool(word.kids("dobj")) and not word.kids("xcomp", "advcl")
-    if base == "get":
+    if base in ("appear", "get"):
         return bool(word.kids("prep")) and not word.kids("acomp", "xcomp", "oprd", "dobj", "attr")
     alive = bool(doers) and all(wordnet.is_living(doer.name) for doer in doers)
-    shows_nothing = base in _SEEING or (base in _SHOWING and alive)
-    return shows_nothing and bool(word.kids("dobj")) and not is_passive(word)
+    # a sculpture may show something, but a map is a picture
+    thing = bool(doers) and base != "feature" and not any(_is_picture(d.name) for d in doers)
+    done = base in _SEEING or (base in _SHOWING and (alive or thing))
+    return done and bool(word.kids("dobj")) and not is_passive(word)
+
+
+def _is_picture(name: str) -> bool:
+    kinds = ("noun.communication", "noun.cognition")
+    return any(wordnet.supersense(part, "n") in kinds for part in (name, name.split(" ")[-1]))
 
 
 def base_form(word: Word) -> str:

@@ -99,6 +99,13 @@ def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actio
         ("Two girls are wading in the ocean wearing shorts .", ("girl", "wear", "shorts")),
         ("A man jumps over a shed which is covered with snow", ("shed", "cover with", "snow")),
         ("a man 's hat and coat", ("man", "have", "coat")),
+        # what follows a whole list, what begins one
+        ("roses and tulips in a vase", ("tulip", "in", "vase")),
+        ("person wearing a silver dress , pink fur coat , hat", ("person", "wear", "fur coat")),
+        ("actor in a black top , red sweater and loafers", ("actor", "in", "sweater")),
+        ("how to grow a sunflower in a pot", ("sunflower", "in", "pot")),
+        ("hard rock artist performs live on stage", ("rock artist", "perform on", "stage")),
+        ("movie poster image for romance film", ("movie poster", "for", "romance film")),
     ],
 )
 def test_relations(parser: Parser, caption: str, relation: tuple[str, str, str]) -> None:
