@@ -263,7 +263,7 @@ def places(word: Word, nouns: Nouns) -> Iterator[Place]:
         return
     by = () if is_passive(word) else ("agent",)
     for child in word.kids("prep", "advmod", "prt", "dative", *by):
-        if child.pos == "ADV" and child.low not in _TOWARDS:
+        if child.pos in ("ADV", "ADJ") and child.low not in _TOWARDS:
             for inner in child.kids("prep"):  # "performs live on stage" is on stage
                 yield from _follow(inner, [], nouns)
         else:
