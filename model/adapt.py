@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from model.config import TrainConfig
 from model.last_blocks import Halves, LastBlocks
@@ -35,7 +36,8 @@ def adapt(
     """Teach the last blocks what the tags tell apart, under a read-out that is then forgotten.
 
     `features` are (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is
-    mirrored in every other pass by chance, as it may be without changing its tags.
+    mirrored in every other pass by chance, as it may be without changing its tags. Weights may be
+    averaged over the last steps (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
     """
     if not config.encoder_epochs:
         return
@@ -57,17 +59,38 @@ def adapt(
     steps = math.ceil(len(features) / config.encoder_batch) * config.encoder_epochs
     schedule = rate_schedule(optimizer, steps, config.warmup)
     both = nn.ModuleList([blocks, tagger])
-    for chosen in random_batches(len(features), config.encoder_epochs, config.encoder_batch):
+    mean = AveragedModel(blocks)
+    drawn = random_batches(len(features), config.encoder_epochs, config.encoder_batch)
+    for step, chosen in enumerate(drawn):
         mirrored = torch.rand(len(chosen)) < 0.5
         inputs = mirror(floats(features[chosen.numpy()]), mirrored)
-        logits = tagger.read_out(windows_of(blocks(inputs)))
-        loss = tagging_loss(logits, targets[chosen], known[chosen], config)
+        own, order = mixing(len(chosen), config.encoder_mix)
+        logits = tagger.read_out(windows_of(blocks(inputs.lerp(inputs[order], 1 - own))))
+        loss = own * tagging_loss(logits, targets[chosen], known[chosen], config)
+        if own < 1:
+            other = chosen[order]
+            loss = loss + (1 - own) * tagging_loss(logits, targets[other], known[other], config)
         take_step(loss, optimizer, both, config.clip_norm)
+        if step >= config.encoder_average * steps:
+            mean.update_parameters(blocks)
         with torch.no_grad():
             tagger.log_temperature.clamp_(*LOG_TEMPERATURES)
         schedule.step()
         advance()
+    if mean.n_averaged:
+        blocks.load_state_dict(mean.module.state_dict())
     blocks.requires_grad_(False)
+
+
+def mixing(count: int, alpha: float) -> tuple[float, Tensor]:
+    """The share of an image's own picture and tags, at least half, and whose it is mixed with.
+
+    mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412); without `alpha` nothing is mixed.
+    """
+    if not alpha:
+        return 1.0, torch.arange(count)
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    return max(share, 1 - share), torch.randperm(count)
 
 
 def mirror(features: Tensor, chosen: Tensor) -> Tensor:

@@ -24,6 +24,12 @@ class TrainConfig(BaseModel):
     )
     encoder_lr: float = Field(3e-4, gt=0)
     encoder_batch: int = Field(8, ge=1, description="images per step of the last blocks")
+    encoder_mix: float = Field(
+        0.0, ge=0, description="mixup of a step's images, alpha of its Beta distribution; 0: none"
+    )
+    encoder_average: float = Field(
+        1.0, ge=0, le=1, description="from which share of the steps on weights are averaged; 1: not"
+    )
     readout_epochs: int = Field(10, ge=0, description="passes of the per-label read-out alone")
     readout_lr: float = Field(5e-4, gt=0)
     readout_decay: float = Field(1.0, ge=0, description="weight decay of the read-out")

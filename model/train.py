@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from model.captioner import PAD, Captioner, encode_texts, new_captioner, pad_tag
 from model.config import CaptionerConfig, TrainConfig
 from model.encoder import Encoder
 from model.errors import ModelError
+from model.last_blocks import LastBlocks
 from model.losses import caption_loss
 from model.products import half_products
 from model.readout import (
@@ -52,9 +54,10 @@ def train_tagger(
 ) -> Tagger:
     """Train a tagger, or go on with `init` (fine-tuning is the same loop from a trained start).
 
+
     First the last blocks of the encoder (`model/adapt.py`), then the per-label read-out alone,
     which is quick over all labels (`model/readout.py`), then the decoder over labels drawn at
-    random per step.
+    random per step. Where the last blocks of `init` learn on, what reads them is made anew.
 
     Args:
         features: (N, S, D) as the encoder stores them; without an encoder maps (N, P, C).
@@ -69,25 +72,27 @@ def train_tagger(
     torch.manual_seed(seed)
     known = np.ones_like(targets) if known is None else known
     goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
-    everything, new = np.arange(len(features)), init is None
+    everything = np.arange(len(features))
+    new = init is None or (init.last_blocks is not None and config.encoder_epochs > 0)
     numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
     # A fine-tuned tagger keeps what its start has chosen, and its last blocks.
     held = held_out(len(features), groups, config.holdout if new else 0.0, seed)
     fitted = np.flatnonzero(~held)
     steps = math.ceil(len(features) / config.batch)
     total = steps * config.epochs + readout_steps(len(features), held, config)
-    total += adapt_steps(len(fitted), config) if encoder else 0
+    learning = new and (encoder is not None or init is not None)
+    total += adapt_steps(len(fitted), config) if learning else 0
     done = 0
 
     def advance() -> None:
         nonlocal done
         progress(done := done + 1, total)
 
-    if init:
+    if init and not new:
         tagger = _copy(init, queries, config)
         data = Examples.of(tagger.maps(features), goal, weight)
     else:
-        blocks = None if encoder is None else encoder.last_blocks()
+        name, blocks = _last_blocks(init, encoder, queries)
         if blocks is not None:
             # Not on the images that choose: they would see blocks that know them by heart.
             adapt(
@@ -97,8 +102,8 @@ def train_tagger(
         maps = features if blocks is None else blocks.maps(features)
         data = Examples.of(maps, goal, weight)
         tagger = new_tagger(data, everything, queries, numbers, config)
-        if encoder is not None and blocks is not None:
-            tagger.take(encoder.name, blocks)
+        if blocks is not None:
+            tagger.take(name, blocks)
     choice = choose(data, held, queries, numbers, config, advance) if held.any() else None
     train_readout(tagger, data, everything, config, advance, bounded=new)
     if choice:
@@ -183,9 +188,23 @@ def _freeze_readout(tagger: Tagger, frozen: bool) -> None:
         parameter.requires_grad_(not frozen)
 
 
-def _copy(init: Tagger, queries: Floats, config: TrainConfig) -> Tagger:
+def _last_blocks(
+    init: Tagger | None, encoder: Encoder | None, queries: Floats
+) -> tuple[str, LastBlocks | None]:
+    """The encoder's name and its last blocks as `init` has learned them, or as they come."""
+    if init is not None and init.last_blocks is not None:
+        _check_labels(init, queries)
+        return str(init.shape["encoder"]), deepcopy(init.last_blocks)
+    return ("", None) if encoder is None else (encoder.name, encoder.last_blocks())
+
+
+def _check_labels(init: Tagger, queries: Floats) -> None:
     if not np.array_equal(init.queries.numpy(), queries):
         raise ModelError("fine-tuning needs the label list of the model it starts from, in order")
+
+
+def _copy(init: Tagger, queries: Floats, config: TrainConfig) -> Tagger:
+    _check_labels(init, queries)
     shape = init.shape | {"dropout": config.dropout, "readout_dropout": config.readout_dropout}
     tagger = Tagger(queries=init.queries.clone(), **shape)
     tagger.load_state_dict(init.state_dict())

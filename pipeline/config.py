@@ -123,14 +123,15 @@ class PublishConfig(Section):
 
 
 class RetrainConfig(Section):
-    """Training on the published tags, then fine-tuning on the cleanest images."""
+    """Training on the published tags, then fine-tuning: smaller steps, mixed images."""
 
     threads: int = Field(2, ge=1, description="threads of training; part of the result")
     tagger: TrainConfig = TrainConfig()
-    finetune: TrainConfig = TrainConfig(readout_epochs=3, readout_lr=5e-5, epochs=0)
+    finetune: TrainConfig = TrainConfig(
+        encoder_epochs=3, encoder_lr=2e-4, encoder_mix=0.4, encoder_average=0.3
+    )
     clean_subset: str = Field(
-        "SELECT image_id FROM tags WHERE split = 'train' GROUP BY image_id "
-        "HAVING avg(CASE WHEN len(sources) > 1 THEN 1.0 ELSE 0.0 END) >= 0.5",
+        "SELECT DISTINCT image_id FROM tags WHERE split = 'train'",
         description="the query that picks the images to fine-tune on",
     )
 

@@ -1,4 +1,4 @@
-"""Retrain: a new tagger on the published tags, then fine-tuned on the cleanest images."""
+"""Retrain: a new tagger on the published tags, then fine-tuned on the images of a query."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 6
+    version = 7
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True

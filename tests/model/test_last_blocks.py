@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from model.adapt import adapt, adapt_steps, mirror
+from model.adapt import adapt, adapt_steps, mirror, mixing
 from model.checkpoint import CheckpointInfo, load_tagger, save_checkpoint
 from model.config import TrainConfig
 from model.encoder import make_encoder
+from model.errors import ModelError
 from model.last_blocks import LastBlocks
 from model.train import train_tagger
 from tests.model.helpers import SMALL, Floats, Halves, queries
@@ -58,14 +60,16 @@ def test_blocks_learn_what_a_readout_cannot_see() -> None:
     assert frozen < 0.8 and learned > 0.95
 
 
-def adapted(features: Halves, targets: Floats, known: Floats, seed: int = 0) -> Floats:
+def adapted(
+    features: Halves, targets: Floats, known: Floats, seed: int = 0, config: TrainConfig = LEARNING
+) -> Floats:
     torch.manual_seed(seed)
     blocks, steps = Tiny().last_blocks(), []
     adapt(
         blocks, features, torch.from_numpy(targets), torch.from_numpy(known), queries(2),
-        np.zeros(2, np.int64), LEARNING, lambda: steps.append(1),
+        np.zeros(2, np.int64), config, lambda: steps.append(1),
     )  # fmt: skip
-    assert len(steps) == adapt_steps(len(features), LEARNING)
+    assert len(steps) == adapt_steps(len(features), config)
     assert not any(weight.requires_grad for weight in blocks.parameters())
     weights: Floats = blocks.blocks[0].weight.numpy()
     return weights
@@ -111,5 +115,62 @@ def test_a_tagger_keeps_its_blocks_in_its_checkpoint(tmp_path: Path) -> None:
     )
     again, _ = load_tagger(tmp_path / save_checkpoint(tagger, info, tmp_path))
     assert np.array_equal(again.score(features), tagger.score(features))
-    tuned = train_tagger(features, targets, queries(2), config, init=again)
+    frozen = config.model_copy(update={"encoder_epochs": 0})
+    tuned = train_tagger(features, targets, queries(2), frozen, init=again)
     assert np.array_equal(tuned.maps(features[:2]), tagger.maps(features[:2]))
+
+
+def test_fine_tuning_goes_on_from_the_blocks_it_is_given() -> None:
+    features, targets = either(160)
+    start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
+    before = start.maps(features)
+    # Steps this small leave the blocks where they were; those of the encoder are far away.
+    small = LEARNING.model_copy(update={"encoder_epochs": 1, "encoder_lr": 1e-6})
+    tuned = train_tagger(features, targets, queries(2), small, init=start, seed=1)
+    assert np.allclose(tuned.maps(features), before, atol=0.02)
+    assert not np.array_equal(tuned.maps(features), before)
+    assert np.array_equal(start.maps(features), before)
+    assert tuned.shape["encoder"] == "tiny"
+    with pytest.raises(ModelError, match="label list"):
+        train_tagger(features, targets, queries(3)[1:], small, init=start)
+
+
+def test_weights_are_averaged_over_the_last_steps() -> None:
+    features, targets = either(48)
+    config = LEARNING.model_copy(update={"encoder_epochs": 3, "encoder_average": 0.5})
+    blocks, seen = Tiny().last_blocks(), []
+
+    def look() -> None:
+        seen.append(blocks.blocks[0].weight.detach().clone())
+
+    adapt(
+        blocks, features, torch.from_numpy(targets), torch.ones(48, 2), queries(2),
+        np.zeros(2, np.int64), config, look,
+    )  # fmt: skip
+    steps = 3 * 48 // config.encoder_batch
+    expected = torch.stack(seen[-steps // 2 :]).mean(dim=0)
+    assert torch.allclose(blocks.blocks[0].weight, expected, atol=1e-6)
+    assert not torch.allclose(blocks.blocks[0].weight, seen[-1], atol=1e-6)
+
+
+def test_mixed_pictures_keep_at_least_half_of_themselves() -> None:
+    torch.manual_seed(0)
+    drawn = [mixing(8, 0.4) for _ in range(50)]
+    shares = [share for share, _ in drawn]
+    assert 0.5 <= min(shares) < 0.7 < 0.95 < max(shares) <= 1
+    assert all(sorted(order.tolist()) == list(range(8)) for _, order in drawn)
+    assert mixing(8, 0.0)[0] == 1
+
+
+def test_a_mixed_picture_answers_for_the_tags_of_both() -> None:
+    features, targets = either(48)
+    plain = adapted(features, targets, np.ones_like(targets))
+    mixed = LEARNING.model_copy(update={"encoder_mix": 0.4})
+    first = adapted(features, targets, np.ones_like(targets), config=mixed)
+    assert not np.array_equal(first, plain)
+    # Unknown pairs teach nothing, on neither side of a mixture.
+    known = np.ones_like(targets)
+    known[::3, 1] = 0
+    other = np.where(known > 0, targets, 1 - targets)
+    same = (adapted(features, goal, known, config=mixed) for goal in (targets, other))
+    assert np.array_equal(*same)
