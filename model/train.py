@@ -54,7 +54,6 @@ def train_tagger(
 ) -> Tagger:
     """Train a tagger, or go on with `init` (fine-tuning is the same loop from a trained start).
 
-
     First the last blocks of the encoder (`model/adapt.py`), then the per-label read-out alone,
     which is quick over all labels (`model/readout.py`), then the decoder over labels drawn at
     random per step. Where the last blocks of `init` learn on, what reads them is made anew.
