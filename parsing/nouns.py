@@ -180,9 +180,11 @@ def _is_tag(phrase: Phrase) -> bool:
     inner = of_what(head)
     if inner is None and _looks_like_a_thing(head):
         return True
-    if _is_noise(base, head.low) or not {base, head.low} & lexicon.stand_alone():
+    if not {base, head.low} & lexicon.stand_alone():
         return False
-    return inner is None or _works_for(base, noun_lemma(inner))
+    if inner is None:
+        return True  # "on the set", but "a set of icons" is icons
+    return not _is_noise(base, head.low) and _works_for(base, noun_lemma(inner))
 
 
 @wordnet.remembered
