@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsing import wordnet
+from parsing import lexicon, wordnet
 
 _MATERIALS = {
     "alloy.n.01", "animal_material.n.01", "building_material.n.01", "ceramic.n.01", "fabric.n.01",
@@ -15,7 +15,6 @@ _REAL = {
     "noun.plant", "noun.substance", "noun.time",
 }  # fmt: skip
 _OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
-_NEWER = {"vintage"}  # an adjective since WordNet was made, of one caption in two hundred
 _OF_A_KIND = ("al", "ary", "ic", "ive")
 _LIKELY = 0.15  # the share of uses that makes a sense one that a caption may mean
 
@@ -32,7 +31,7 @@ def is_adjective(word: str) -> bool:
     """Listed as one, or built like one: "shirtless"."""
     return (
         wordnet.has(word, "a")
-        or word in _NEWER
+        or is_new(word)
         or (not wordnet.has(word, "n") and word.endswith(("less", "ful", "ish")))
     )
 
@@ -103,4 +102,4 @@ def _is_part(noun: str) -> bool:
 
 def is_new(word: str) -> bool:
     """An adjective that WordNet does not know as one."""
-    return word in _NEWER
+    return word in lexicon.lines("adjectives")
