@@ -57,7 +57,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
     ),
-    "ADV": (mend_others.quality_read_as_adverb, *_EXCLAMATION),
+    "ADV": (mend_others.quality_read_as_adverb, mend_others.noun_before_of, *_EXCLAMATION),
     "ADP": (
         mend_places.particle_read_as_place,
         mend_places.with_in_the_background,

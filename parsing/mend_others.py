@@ -355,6 +355,13 @@ def side_read_as_verb(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "ADV", "RB"
 
 
+@looks_at(dep=("ROOT", "appos", "conj"), low=_may_be_a_noun)
+def noun_before_of(word: Word, words: list[Word]) -> None:
+    """ "home of the prime minister": an adverb does nothing of somebody."""
+    if any(c.low == "of" for c in word.kids("prep")):
+        word.pos, word.tag = "NOUN", "NN"
+
+
 @looks_at(dep=("advmod",), low=_no_adverb)
 def quality_read_as_adverb(word: Word, words: list[Word]) -> None:
     """ "a handsome confident man": no dictionary has such an adverb."""

@@ -189,8 +189,8 @@ def _is_tag(phrase: Phrase) -> bool:
 
 @wordnet.remembered
 def has_letter(low: str) -> bool:
-    """Whether there is a letter in a word."""
-    return any(c.isalpha() for c in low)
+    """Whether there is a letter in a word; "1960s" is a number."""
+    return any(c.isalpha() for c in low) and not (low[:1].isdigit() and low.endswith("0s"))
 
 
 @wordnet.remembered

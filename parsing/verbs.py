@@ -275,6 +275,8 @@ def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
     said = [*before, word.low]
     if len(said) > 6 or word.low == "than" or (word.low in _WHEN and not before):
         return
+    if word.low == "including":
+        return  # what follows is part of it, not beside it
     for inner in word.kids("prep"):
         yield from _follow(inner, said, nouns)
     for noun in word.kids("pobj"):

@@ -185,7 +185,9 @@ def _bases(form: str, pos: str, inflected: bool) -> tuple[str, ...]:
 
 @remembered
 def _morphy(form: str, pos: str) -> tuple[str, ...]:
-    return tuple(reader()._morphy(form, pos))
+    found = reader()._morphy(form, pos)
+    # its exceptions know "comics" as comic_strip
+    return tuple(base for base in found if "_" not in base or "_" in form)
 
 
 def _would_double(base: str, form: str, others: Sequence[str]) -> bool:

@@ -227,4 +227,7 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("euro coins on a table", "euro coin, table", "", ""),
     ("A biker moves his sports bike .", "biker, sports bike", "", "move"),
     ("map of the study area", "map, study area", "", ""),
+    ("home of the prime minister", "home, prime minister", "", ""),
+    ("actor on the set , a model in a dress , late 1960s", "actor, set, model, dress", "", ""),
+    ("comics with an unexpected twist", "comics, twist", "unexpected", ""),
 ]
