@@ -16,9 +16,9 @@ def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
     if last is None or last.pos not in NOMINAL:
         return
     inner = next(iter(word.kids("conj")), None)
-    if inner is None or any(w.head is not last for w in words[inner.i + 1 : last.i]):
-        return
     if inner is None or inner.pos not in NOMINAL:
+        return
+    if any(w.head is not last for w in words[inner.i + 1 : last.i]):
         return
     # "a shirt and bikini bottoms": no bottoms have "a" before them
     own = last.tag == "NNS" and any(c.low in ("a", "an") for c in last.kids("det"))
