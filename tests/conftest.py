@@ -26,6 +26,12 @@ def run_cli(*arguments: str | Path, **environment: str) -> Done:
     return run_command([str(word) for word in arguments], ROOT, environment)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no process is left alone with them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_connections() -> Iterator[None]:
     """No check of the signatures of DuckDB's extensions, which is most of opening a lake.
