@@ -74,13 +74,13 @@ def train_tagger(
     everything = np.arange(len(features))
     new = init is None or (init.last_blocks is not None and config.encoder_epochs > 0)
     numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
-    # A fine-tuned tagger keeps what its start has chosen, and its last blocks.
+    name, blocks = _last_blocks(init, encoder, queries) if new else ("", None)
+    # One whose last blocks stay keeps what its start has chosen, too.
     held = held_out(len(features), groups, config.holdout if new else 0.0, seed)
     fitted = np.flatnonzero(~held)
     steps = math.ceil(len(features) / config.batch)
     total = steps * config.epochs + readout_steps(len(features), held, config)
-    learning = new and (encoder is not None or init is not None)
-    total += adapt_steps(len(fitted), config) if learning else 0
+    total += adapt_steps(len(fitted), config) if blocks is not None else 0
     done = 0
 
     def advance() -> None:
@@ -91,7 +91,6 @@ def train_tagger(
         tagger = _copy(init, queries, config)
         data = Examples.of(tagger.maps(features), goal, weight)
     else:
-        name, blocks = _last_blocks(init, encoder, queries)
         if blocks is not None:
             # Not on the images that choose: they would see blocks that know them by heart.
             adapt(

@@ -29,7 +29,8 @@ def _each_once(layer: Any) -> Any:
 
     def forward(model: Any, words: Any, is_train: bool) -> tuple[Any, Any]:
         if is_train:
-            return layer(words, is_train)  # type: ignore[no-any-return]
+            trained: tuple[Any, Any] = layer(words, is_train)
+            return trained
         distinct, place = _distinct(words.dataXd)
         return Ragged(layer.predict(distinct)[place], words.lengths), lambda _: None
 
