@@ -28,15 +28,15 @@ class Service:
 
     def start_worker(self) -> None:
         """A worker of type process for the pool `cpu`, in a process group of its own."""
-        log = (self.folder / "worker.log").open("ab")
-        self.worker = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu"],
-            env=os.environ | self.environment,
-            cwd=self.folder,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with (self.folder / "worker.log").open("ab") as log:
+            self.worker = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu"],
+                env=os.environ | self.environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def kill_worker(self) -> None:
         """SIGKILL the worker and the flow runs that it started."""
@@ -65,15 +65,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
     }
-    log = (folder / "server.log").open("wb")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
-        env=os.environ | environment,
-        cwd=folder,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            env=os.environ | environment,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     found = Service(environment, folder)
     try:
         wait_for_server(url, folder)
