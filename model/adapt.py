@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from model.config import TrainConfig
 from model.last_blocks import Halves, LastBlocks
+from model.places import places_loss
 from model.readout import Examples, Ints, new_tagger, readout_groups, train_readout
 from model.steps import random_batches, rate_schedule, tagging_loss, take_step
 from model.tagger import LOG_TEMPERATURES, Floats
@@ -35,7 +36,8 @@ def adapt(
 ) -> None:  # fmt: skip
     """Teach the last blocks what the tags tell apart, under a read-out that is then forgotten.
 
-    `features` are (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is
+    Of the whole image and of the places where they are seen (`model/places.py`). `features` are
+    (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is
     mirrored in every other pass by chance, as it may be without changing its tags. Weights may be
     averaged over the last steps (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
     """
@@ -48,14 +50,24 @@ def adapt(
     train_readout(tagger, data, rows, alone, advance, bounded=True)
     del data
     tagger.train()
-    learning = blocks.learnable()
-    for weight in learning:
+    learning, looking = blocks.learnable(), list(tagger.second.linear.parameters())
+    for weight in [*learning, *looking]:
         weight.requires_grad_(True)
     optimizer = torch.optim.AdamW(
         [{"params": learning, "lr": config.encoder_lr, "weight_decay": config.decay},
+         {"params": looking, "weight_decay": config.readout_decay},
          *readout_groups(tagger, config)],
         config.readout_lr,
     )  # fmt: skip
+
+    def loss_of(maps: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+        loss = tagging_loss(logits, targets[rows], known[rows], config)
+        if config.encoder_places:
+            loss = loss + config.encoder_places * places_loss(
+                tagger, maps, targets[rows], known[rows]
+            )
+        return loss
+
     steps = math.ceil(len(features) / config.encoder_batch) * config.encoder_epochs
     schedule = rate_schedule(optimizer, steps, config.warmup)
     both = nn.ModuleList([blocks, tagger])
@@ -65,11 +77,11 @@ def adapt(
         mirrored = torch.rand(len(chosen)) < 0.5
         inputs = mirror(floats(features[chosen.numpy()]), mirrored)
         own, order = mixing(len(chosen), config.encoder_mix)
-        logits = tagger.read_out(windows_of(blocks(inputs.lerp(inputs[order], 1 - own))))
-        loss = own * tagging_loss(logits, targets[chosen], known[chosen], config)
+        maps = blocks(inputs.lerp(inputs[order], 1 - own))
+        logits = tagger.read_out(windows_of(maps))
+        loss = own * loss_of(maps, logits, chosen)
         if own < 1:
-            other = chosen[order]
-            loss = loss + (1 - own) * tagging_loss(logits, targets[other], known[other], config)
+            loss = loss + (1 - own) * loss_of(maps, logits, chosen[order])
         take_step(loss, optimizer, both, config.clip_norm)
         if step >= config.encoder_average * steps:
             mean.update_parameters(blocks)

@@ -24,6 +24,9 @@ class TrainConfig(BaseModel):
     )
     encoder_lr: float = Field(3e-4, gt=0)
     encoder_batch: int = Field(8, ge=1, description="images per step of the last blocks")
+    encoder_places: float = Field(
+        2.0, ge=0, description="weight of what places show beside what images show; 0: none"
+    )
     encoder_mix: float = Field(
         0.0, ge=0, description="mixup of a step's images, alpha of its Beta distribution; 0: none"
     )

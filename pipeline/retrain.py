@@ -56,7 +56,7 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 7
+    version = 8
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True
