@@ -153,6 +153,15 @@ def test_weights_are_averaged_over_the_last_steps() -> None:
     assert not torch.allclose(blocks.blocks[0].weight, seen[-1], atol=1e-6)
 
 
+def test_places_teach_beside_whole_images() -> None:
+    features, targets = either(48)
+    alone = LEARNING.model_copy(update={"encoder_places": 0})
+    known = np.ones_like(targets)
+    assert not np.array_equal(
+        adapted(features, targets, known), adapted(features, targets, known, config=alone)
+    )
+
+
 def test_mixed_pictures_keep_at_least_half_of_themselves() -> None:
     torch.manual_seed(0)
     drawn = [mixing(8, 0.4) for _ in range(50)]
