@@ -68,13 +68,14 @@ def train_tagger(
             and it does not train, to 1.
     """
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
     known = np.ones_like(targets) if known is None else known
     goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
     everything = np.arange(len(features))
     new = init is None or (init.last_blocks is not None and config.encoder_epochs > 0)
     numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
     name, blocks = _last_blocks(init, encoder, queries) if new else ("", None)
+    # After the encoder is there: reading a network takes random numbers, but only the first time.
+    torch.manual_seed(seed)
     # One whose last blocks stay keeps what its start has chosen, too.
     held = held_out(len(features), groups, config.holdout if new else 0.0, seed)
     fitted = np.flatnonzero(~held)

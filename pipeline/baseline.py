@@ -14,7 +14,7 @@ from model.encoder import Encoder, encoder_with
 from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_captioner, train_tagger
-from pipeline.columns import Floats
+from pipeline.columns import Floats, constant
 from pipeline.config import BaselineConfig
 from pipeline.dataset import (
     CAPTION_TAGS,
@@ -25,13 +25,13 @@ from pipeline.dataset import (
     captions_by_image,
     images_of,
     learnable,
-    multi_hot,
     tags_of_row,
     vocabulary_of,
 )
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest
 from pipeline.models import TrainedBy, model_rows, save_model
+from pipeline.published import DOUBTED, PUBLISHED, targets_of
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
 
@@ -39,7 +39,6 @@ _EARLIER = """
     SELECT publication_id, snapshot_id FROM publications WHERE cycle < $cycle
     ORDER BY cycle DESC, published_at DESC LIMIT 1
 """
-_TAGS_OF_PUBLICATION = "SELECT image_id, tag_id FROM tags WHERE split = 'train'"
 
 
 class TrainBaseline(Stage):
@@ -76,21 +75,21 @@ class TrainBaseline(Stage):
         """A tagger of role baseline, or a tagger and a captioner that have not seen a fold."""
         config = self.config.baseline
         images = images_of(batch["features"])
-        tags, publication = _targets_source(batch, context)
+        tags, doubted, publication = _source(batch, context)
         vocabulary = vocabulary_of(batch["labels"])
-        targets = multi_hot(images, vocabulary, tags)
+        targets, known = targets_of(images, vocabulary, tags, doubted)
         keep = learnable(targets, config.min_images)
         if not keep.any():
             raise PlanError(
                 f"baseline: no tag has {config.min_images} training images "
                 f"({len(images.ids)} images in all); ingest more or lower baseline.min_images"
             )
-        vocabulary, targets = vocabulary.subset(keep), targets[:, keep]
+        vocabulary, targets, known = vocabulary.subset(keep), targets[:, keep], known[:, keep]
         encoder = encoder_with(batch["encoder"].column(0)[0].as_py())
         fold = self.parts.index(batch.unit) - 1
         seen = images.folds(config.folds) != fold
         trainer = _Trainer(config, self.config.seed, vocabulary, encoder, publication, context)
-        rows = trainer.train(images.only(seen), targets[seen], batch["captions"], fold)
+        rows = trainer.train(images.only(seen), targets[seen], known[seen], batch["captions"], fold)
         artifact = digest([row["model_digest"] for row in rows])
         count = int(seen.sum())
         return Result({"models": model_rows(rows)}, {batch.unit: Counts(count, count)}, artifact)
@@ -108,23 +107,23 @@ class _Trainer:
         self.queries = TextEncoder().label_queries(vocabulary.names)
 
     def train(
-        self, images: Images, targets: Floats, captions: pa.Table, fold: int
+        self, images: Images, targets: Floats, known: Floats, captions: pa.Table, fold: int
     ) -> list[dict[str, Any]]:
         """One row per model on images that leave out `fold` (-1: none)."""
         if targets.sum() == 0:
             return []
-        tagger = self._tagger(images, targets, fold)
+        tagger = self._tagger(images, targets, known, fold)
         rows = [self._save(tagger, "fold" if fold >= 0 else "baseline", fold)]
         if fold >= 0:
             rows.append(self._captioner(images, tagger, targets, captions, fold))
         return [row for row in rows if row]
 
-    def _tagger(self, images: Images, targets: Floats, fold: int) -> Tagger:
+    def _tagger(self, images: Images, targets: Floats, known: Floats, fold: int) -> Tagger:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
         return train_tagger(
-            images.features, targets, self.queries, self.config.tagger, encoder=self.encoder,
-            kinds=self.vocabulary.kinds, groups=images.fold_keys, seed=self.seed,
-            threads=self.config.threads,
+            images.features, targets, self.queries, self.config.tagger, known=known,
+            encoder=self.encoder, kinds=self.vocabulary.kinds, groups=images.fold_keys,
+            seed=self.seed, threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
 
@@ -150,11 +149,16 @@ class _Trainer:
         return save_model(model, self.vocabulary, by, self.context)
 
 
-def _targets_source(batch: Batch, context: Context) -> tuple[pa.Table, str | None]:
-    """The tags to train on, and the publication they come from (None in the first cycle)."""
+def _source(batch: Batch, context: Context) -> tuple[pa.Table, pa.Table, str | None]:
+    """The tags to train on, with weights, the doubted pairs, and the publication they come from.
+
+    In the first cycle there is none yet: what captions say, and no doubts.
+    """
     earlier = context.query(_EARLIER, {"cycle": context.cycle}).to_pylist()
     if not earlier:
-        return batch["tags"], None
+        said = batch["tags"]
+        weight = constant(1.0, said.num_rows, pa.float64())
+        return said.append_column("weight", weight), said.slice(0, 0), None
     newest = earlier[0]
     with Lake.open(context.lake, read_only=True, snapshot=newest["snapshot_id"]) as lake:
-        return lake.query(_TAGS_OF_PUBLICATION), newest["publication_id"]
+        return lake.query(PUBLISHED), lake.query(DOUBTED), newest["publication_id"]

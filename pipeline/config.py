@@ -128,7 +128,7 @@ class RetrainConfig(Section):
     threads: int = Field(2, ge=1, description="threads of training; part of the result")
     tagger: TrainConfig = TrainConfig()
     finetune: TrainConfig = TrainConfig(
-        encoder_epochs=3, encoder_lr=2e-4, encoder_mix=0.4, encoder_average=0.3
+        encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4, encoder_average=0.3
     )
     clean_subset: str = Field(
         "SELECT DISTINCT image_id FROM tags WHERE split = 'train'",

@@ -22,34 +22,13 @@ from pipeline.dataset import (
     Vocabulary,
     images_of,
     learnable,
-    multi_hot,
     vocabulary_of,
 )
 from pipeline.fingerprint import digest
 from pipeline.models import TrainedBy, model_rows, save_model
+from pipeline.published import DOUBTED, PUBLISHED, targets_of
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
-
-# A tag counts as much as it is likely to be right; what no rule could judge counts in full.
-PUBLISHED = """
-    SELECT t.image_id, t.tag_id, 1 - coalesce(max(v.score), 0) AS weight
-    FROM tags t
-    LEFT JOIN tag_ids f ON f.tag_id = t.tag_id
-    LEFT JOIN current_verdicts v ON v.image_id = t.image_id AND v.tag_id = f.made_as
-         AND v.label_version = f.label_version AND v.rule = 'agreement' AND NOT isnan(v.score)
-    WHERE t.split = 'train'
-    GROUP BY t.image_id, t.tag_id
-"""
-DOUBTED = """
-    SELECT c.image_id, c.tag_id FROM candidate_tags c
-    ANTI JOIN tags t ON t.image_id = c.image_id AND t.tag_id = c.tag_id
-    WHERE c.split = 'train'
-    UNION
-    SELECT s.image_id, s.tag_id FROM current_tag_scores s
-    JOIN current_thresholds h USING (label_version, fold, tag_id)
-    ANTI JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = s.tag_id
-    WHERE s.score >= h.doubt
-"""
 
 
 class Retrain(Stage):
@@ -143,10 +122,7 @@ class TrainingSet:
 def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) -> TrainingSet:
     """What a tagger trains on: `tags` count by their weight; `doubted` pairs are unknown."""
     images, vocabulary = images_of(batch["features"]), vocabulary_of(batch["labels"])
-    targets = multi_hot(images, vocabulary, tags)
-    # Neither a dropped tag nor one that the tagger half sees is proof of absence.
-    known = 1.0 - multi_hot(images, vocabulary, doubted)
-    known *= 1.0 - targets + multi_hot(images, vocabulary, tags, tags.column("weight"))
+    targets, known = targets_of(images, vocabulary, tags, doubted)
     keep = learnable(targets, stage.config.baseline.min_images)
     vocabulary = vocabulary.subset(keep)
     return TrainingSet(

@@ -102,12 +102,15 @@ def test_company_does_not_change_maps() -> None:
     assert np.array_equal(blocks.maps(features[2:])[0], together[2])
 
 
-def test_a_tagger_keeps_its_blocks_in_its_checkpoint(tmp_path: Path) -> None:
+def test_a_tagger_keeps_its_blocks_and_another_training_gives_the_same(tmp_path: Path) -> None:
     features = np.random.default_rng(0).random((20, 196, 192)).astype(np.float16)
     targets = (np.random.default_rng(1).random((20, 2)) < 0.5).astype(np.float32)
     config = SMALL.model_copy(update={"encoder_epochs": 1, "readout_epochs": 1})
     encoder = make_encoder("efficientnet-lite0")
     tagger = train_tagger(features, targets, queries(2), config, encoder=encoder)
+    # The second training with an encoder need not read it again.
+    second = train_tagger(features, targets, queries(2), config, encoder=encoder)
+    assert np.array_equal(second.score(features), tagger.score(features))
     published = encoder.last_blocks().maps(features[:2])
     assert not np.array_equal(tagger.maps(features[:2]), published)
     info = CheckpointInfo(

@@ -13,7 +13,8 @@ import torch
 from pipeline.compare import different_tables
 from pipeline.demo import DemoPaths, demo_config
 from pipeline.plan import CYCLE
-from pipeline.retrain import PUBLISHED, Retrain, training_set
+from pipeline.published import PUBLISHED
+from pipeline.retrain import Retrain, training_set
 from pipeline.runner import Runner
 from pipeline.stage import Batch
 from storage.crash import VARIABLE
