@@ -23,6 +23,7 @@ BENCHMARKS = {
     "photos": "bench.photos",
     "planted": "bench.planted",
     "rerun": "bench.rerun",
+    "rounds": "bench.rounds",
     "stream": "bench.stream",
     "tagger": "bench.tagger",
 }

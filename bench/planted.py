@@ -23,7 +23,7 @@ from bench.ranking import Bools, Pair, as_row, compare
 from pipeline.config import Config
 from pipeline.demo import demo_config, run_demo
 from pipeline.reporting import Quiet
-from pipeline.scoring import TRUTH
+from pipeline.scoring import TAG_SETS, TRUTH, score_tags
 from pipeline.work import cores
 from storage.lake import Lake
 
@@ -105,34 +105,48 @@ def run(
     return medians | {"seeds": figures, "tables": tables, "notes": notes}
 
 
-def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+def finished_demo(
+    out: Path, seed: int, settings: Mapping[str, Any]
+) -> tuple[Path, list[dict[str, Any]]]:
+    """The demo of a seed and recipe, made where it is not there yet, and its steps' worth."""
     recipe = dict(settings)
     scenes = int(recipe.pop("scenes", SCENES))
     changed = "".join(f"-{key}-{value}" for key, value in sorted(settings.items()))
     folder = out / f"planted-{seed}{changed}"
+    return folder, run_demo(folder, scenes, seed, cores(), Quiet(), recipe)["steps"]
+
+
+def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
-    steps = run_demo(folder, scenes, seed, cores(), Quiet(), recipe)["steps"]
+    folder, steps = finished_demo(out, seed, settings)
     seconds = time.perf_counter() - started
     with Lake.open(folder / "lake", read_only=True) as lake:
-        (missing,) = lake.query(_MISSING).column(0).to_pylist()
         overlap = _overlaps(lake)
-        added = judged_tags(lake, in_caption=False)[1]
+        generation = generation_of(lake)
         language = score_language(lake, folder / "scenes")
-        cleaning = compare_cleaning(lake, demo_config(scenes, seed))
+        cleaning = compare_cleaning(lake, demo_config(int(settings.get("scenes", SCENES)), seed))
     named = {row["step"]: row for row in steps}
     adaptive = cleaning["adaptive"]
     figures: dict[str, Any] = {
         **language,
-        "generation": {
-            "recovered": (named["+ generated"]["found"] - named["parsed"]["found"]) / missing,
-            "precision": float(added.mean()) if len(added) else 0.0,
-        },
+        "generation": generation,
         "cleaning": {key: adaptive[key] for key in ("removed_wrong", "lost_right")},
         "boxes": {"median_iou": float(np.median(overlap)) if len(overlap) else 0.0},
         "map": {name: named[step]["mAP"] for step, name in STEPS.items()},
     }
     shown = [{"step": row["step"]} | {c: row[c] for c in COLUMNS} for row in steps]
     return {"figures": figures, "peers": cleaning, "steps": shown, "seconds": seconds}
+
+
+def generation_of(lake: Lake) -> dict[str, float]:
+    """The share of what captions leave out that is added, and how many additions are right."""
+    (missing,) = lake.query(_MISSING).column(0).to_pylist()
+    before, after = (score_tags(lake, TAG_SETS[step]) for step in ("parsed", "+ generated"))
+    added = judged_tags(lake, in_caption=False)[1]
+    return {
+        "recovered": (after.found - before.found) / missing if missing else 0.0,
+        "precision": float(added.mean()) if len(added) else 0.0,
+    }
 
 
 def compare_cleaning(lake: Lake, config: Config) -> dict[str, dict[str, float | None]]:

@@ -15,7 +15,7 @@ import pytest
 from bench import noise, run_benchmark
 from bench.language import score_language
 from bench.peers import farthest, ours, peers
-from bench.planted import _iou, _overlaps, judged_tags
+from bench.planted import _iou, _overlaps, generation_of, judged_tags
 from bench.ranking import Method, compare
 from pipeline.demo import demo_config
 from pipeline.errors import ConfigError, PlanError
@@ -45,6 +45,26 @@ def test_a_finished_demo_gives_nested_figures(demo_copy: Path, tmp_path: Path) -
     assert ("cleanlab" in by) == (find_spec("cleanlab") is not None)
     with pytest.raises(PlanError, match="wrongg"):
         run_benchmark("planted", None, (0,), tmp_path, ["wrongg=0.2"])
+
+
+@pytest.mark.slow
+def test_a_second_round_learns_what_the_first_published(demo_copy: Path, tmp_path: Path) -> None:
+    first = demo_copy.rename(tmp_path / "planted-0-scenes-24")
+    found = run_benchmark("rounds", None, (0,), tmp_path, ["scenes=24"])
+    json.dumps(found)
+    assert list(found["cycles"]) == [1, 2]
+    with Lake.open(first / "lake", read_only=True) as lake:
+        assert found["cycles"][1]["recovered"] == generation_of(lake)["recovered"]
+        assert lake.scalar("SELECT max(cycle) FROM current_models") == 1
+        (published,) = lake.query("SELECT snapshot_id FROM current_publications").column(0)
+    with Lake.open(first / "cycle-2", read_only=True) as lake:
+        taught = lake.query("SELECT DISTINCT cycle FROM current_models").column(0).to_pylist()
+        assert taught == [2]
+        earlier = "SELECT snapshot_id FROM publications WHERE cycle = 1"
+        assert lake.query(earlier).column(0).to_pylist() == [published.as_py()]
+    for figures in found["cycles"].values():
+        assert 0 <= figures["recovered"] <= 1 and 0 < figures["fine_tuned_mAP"] <= 1
+    assert found["cycles"][1] != found["cycles"][2]
 
 
 def test_every_method_judges_tags_that_images_carry(demo: Path) -> None:
