@@ -17,6 +17,7 @@ from bench.peers import ours
 from bench.planted import SCENES, finished_demo, generation_of, judged_tags, median_of
 from bench.ranking import compare
 from pipeline.demo import demo_config
+from pipeline.errors import PlanError
 from pipeline.runner import Runner
 from pipeline.scoring import TAG_SETS, score_tags
 from pipeline.work import cores
@@ -32,10 +33,17 @@ _METRICS = """
 def run(
     data: Path | None, seeds: tuple[int, ...], out: Path, settings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Figures of each cycle of every seed, then the median; `data` is not used. `settings`: how
-    many `cycles`, and the scenes (`SceneConfig`)."""
+    """Figures of each cycle of every seed, then the median; `data` is not used.
+
+    `settings` are how many `cycles`, and the scenes (`SceneConfig`).
+
+    Raises:
+        PlanError: `cycles` is no number of cycles, or a setting is not one of the scenes'.
+    """
     recipe = dict(settings or {})
-    cycles = int(recipe.pop("cycles", CYCLES))
+    cycles = recipe.pop("cycles", CYCLES)
+    if not isinstance(cycles, int) or cycles < 1:
+        raise PlanError(f"cycles={cycles!r}: give a whole number, 1 or more")
     found, seconds = {}, {}
     for seed in seeds:
         started = time.perf_counter()

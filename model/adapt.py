@@ -36,10 +36,10 @@ def adapt(
 ) -> None:  # fmt: skip
     """Teach the last blocks what the tags tell apart, under a read-out that is then forgotten.
 
-    Of the whole image and of the places where they are seen (`model/places.py`). `features` are
-    (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is
-    mirrored in every other pass by chance, as it may be without changing its tags. Weights may be
-    averaged over the last steps (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
+    Both in whole images and at the places where tags are seen (`model/places.py`). `features` are
+    (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is mirrored in every
+    other pass by chance, as it may be without changing its tags. Weights may be averaged over the
+    last steps (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
     """
     if not config.encoder_epochs:
         return

@@ -175,5 +175,8 @@ def test_settings_of_benchmarks_are_checked(tmp_path: Path) -> None:
         run_benchmark("clusters", None, (0,), tmp_path, ["regions"])
     with pytest.raises(PlanError, match="regions=N alone"):
         run_benchmark("clusters", None, (0,), tmp_path, ["region=5"])
+    for cycles in ("two", "0"):
+        with pytest.raises(PlanError, match="1 or more"):
+            run_benchmark("rounds", None, (0,), tmp_path, [f"cycles={cycles}"])
     with pytest.raises(PlanError, match="choose from"):
         run_benchmark("planned", None, (0,), tmp_path)
