@@ -116,7 +116,7 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
         chance = rng.random(size).astype(np.float32)
         evidence = TagEvidence(
             "tag", "object", names, np.ones(size, np.bool_), chance,
-            rng.random(100).astype(np.float32), np.arange(size), names, features,
+            rng.random(100).astype(np.float32), 1.0, np.arange(size), names, features,
             chance, chance, names,
         )  # fmt: skip
         verdicts += len(outlier(evidence, CleanConfig(), seed))

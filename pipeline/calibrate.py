@@ -3,7 +3,8 @@
 `generate` is the score from which an image gets the tag by the tagger alone; `support` the lower
 one that is enough where a generated caption names it, too; from `doubt` on a missing tag is not
 taken as absent when the tagger is retrained. `tag` is the score from which the tagger gives a tag
-to a picture: that of the best F1, or of a precision that is asked for.
+to a picture: that of the best F1, or of a precision that is asked for. `slope` is no threshold but
+what cleaning needs to weigh these scores as evidence.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from model.metrics import best_f1_thresholds, precision_thresholds
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
 from pipeline.fingerprint import digest
+from pipeline.rules.noise import evidence_slope
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD_OUT_SCORES = """
@@ -34,7 +36,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 3
+    version = 4
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -68,7 +70,8 @@ class Calibrate(Stage):
                 if given is None
                 else precision_thresholds(scores[others], targets[others], given)
             )
-            tables.append(_rows(vocabulary, fold, cuts, targets[others]))
+            slope = evidence_slope(scores[others], targets[others])
+            tables.append(_rows(vocabulary, fold, cuts, targets[others], slope))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty
         counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
@@ -93,7 +96,7 @@ def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary
 
 
 def _rows(
-    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], targets: Floats
+    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], targets: Floats, slope: float
 ) -> pa.Table:
     count = len(vocabulary)
     return table_of(
@@ -104,5 +107,6 @@ def _rows(
             "tag_id": np.array(vocabulary.tag_ids, np.int32),
             **cuts,
             "positives": targets.sum(axis=0).astype(np.int32),
+            "slope": constant(slope, count, pa.float32()),
         },
     )

@@ -32,11 +32,11 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 3
+    version = 4
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
-    reads = ("regions", "region_features", "tag_scores", "labels")
+    reads = ("regions", "region_features", "tag_scores", "thresholds", "labels")
     writes = ("verdicts",)
     seeded = True
     inputs: ClassVar = {
@@ -65,6 +65,7 @@ class Clean(Stage):
             WHERE list_contains($units, s.tag_id::VARCHAR)
             ORDER BY s.tag_id, s.image_id
         """,
+        "slope": "SELECT coalesce(avg(slope), 1.0) AS slope FROM current_thresholds",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
     }
@@ -144,6 +145,7 @@ def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvide
             part = regions.slice(low, high - low), scores.slice(first, last - first)
             parts.append((label, *part))
     held = _held({label["tag_id"]: part for label, part, _ in parts}, batches)
+    (slope,) = batch["slope"].column("slope").to_pylist()
     for label, part, of_tag in parts:
         tag_id = label["tag_id"]
         ids = part.column("region_id").to_pylist()
@@ -153,7 +155,7 @@ def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvide
         yield (
             tag_id,
             part.column("label_version")[0].as_py(),
-            _evidence(label, part, of_tag, ids, features),
+            _evidence(label, part, of_tag, ids, features, slope),
         )
 
 
@@ -220,6 +222,7 @@ def _evidence(
     scores: pa.Table,
     ids: list[str],
     features: Floats | Regions,
+    slope: float,
 ) -> TagEvidence:
     # Rows are sorted by image, so IDs are numbered in their order.
     images = regions.column("image_id").combine_chunks().dictionary_encode()
@@ -239,6 +242,7 @@ def _evidence(
         in_caption=in_caption,
         image_scores=values[rows],
         absent_scores=values[:-1][~carried],
+        slope=slope,
         of_image=of_image,
         region_ids=ids,
         features=features,

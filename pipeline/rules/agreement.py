@@ -8,13 +8,17 @@ anything else of the same kind. The strongest other tag there is reported as a l
 
 from __future__ import annotations
 
+import numpy as np
+
 from model.metrics import log_odds
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinion, TagEvidence, Verdict, left_alone
 from pipeline.rules.noise import support, wrong_posterior
 
 REGION_SHARE = 0.25
-"""Of a region's log-odds: the image has been weighed with them already, its box may be wrong."""
+"""Of a region's log-odds for the tag: the image has been weighed with its regions already.
+
+Only for it: a region that shows something else may be a box in the wrong place."""
 CERTAIN = 0.5
 """Above this probability of being wrong a tag is dropped."""
 
@@ -25,8 +29,9 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opi
     if evidence.images < config.min_regions or not len(evidence.absent_scores):
         why = f"only {evidence.images} images of {evidence.name}: left alone"
         return left_alone(evidence, regions, why)
-    of_image = support(evidence.image_scores, evidence.absent_scores)
-    wrong, _ = wrong_posterior(of_image + REGION_SHARE * log_odds(clearest))
+    of_image = support(evidence.image_scores, evidence.absent_scores, evidence.slope)
+    of_region = np.maximum(log_odds(clearest), 0).astype(np.float32)
+    wrong, _ = wrong_posterior(of_image + np.float32(REGION_SHARE) * of_region)
     opinions = []
     for row, region in enumerate(regions):
         verdict: Verdict = "drop" if wrong[row] > CERTAIN else "keep"

@@ -28,7 +28,8 @@ class TagEvidence:
     many to be held; `region_scores` (R,) is the tagger's score of the tag in the region alone,
     `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`.
     `image_scores` (M,) are held-out scores of the whole images, `absent_scores` (A,) those of
-    images that do not carry the tag. All scores come from models that have not seen the image.
+    images that do not carry the tag. All scores come from models that have not seen the image;
+    `slope` is what their log-odds are worth (`evidence_slope`).
     """
 
     name: str
@@ -37,6 +38,7 @@ class TagEvidence:
     in_caption: Bools
     image_scores: Floats
     absent_scores: Floats
+    slope: float
     of_image: Ints
     region_ids: list[str]
     features: Floats | Regions

@@ -21,17 +21,55 @@ PRIOR_IMAGES = 200
 MAX_SHARE = 0.5
 """A tag of which more is wrong than right cannot be told from its noise."""
 ROUNDS, SETTLED = 30, 1e-5
+FEWEST_CARRIED = 8
+"""Images that must carry a tag for it to have a say in the slope."""
+SLOPES = (0.1, 10.0)
+SAMPLE = 200_000
+"""Pairs of image and tag that the slope is fitted on."""
 
 
-def support(scores: Floats, absent: Floats) -> Floats:
+def midpoint(scores: Floats, absent: Floats) -> float:
+    """The log-odds midway between images with and without a tag, probabilities (M,) and (A,)."""
+    # Of the carried ones the median: wrong tags are the smaller part.
+    return float((np.median(log_odds(scores)) + np.mean(log_odds(absent))) / 2)
+
+
+def support(scores: Floats, absent: Floats, slope: float = 1.0) -> Floats:
     """Log-odds (M,) for each carried tag: above 0 it is more like images that have it.
 
-    `scores` (M,) and `absent` (A,) are probabilities of images with and without the tag.
+    `scores` (M,) and `absent` (A,) are probabilities of images with and without the tag; `slope` is
+    that of `evidence_slope`.
     """
-    # Of the carried ones the median: wrong tags are the smaller part.
-    middle = (np.median(log_odds(scores)) + np.mean(log_odds(absent))) / 2
-    result: Floats = (log_odds(scores) - middle).astype(np.float32)
+    result: Floats = (slope * (log_odds(scores) - midpoint(scores, absent))).astype(np.float32)
     return result
+
+
+def evidence_slope(scores: Floats, carried: Floats) -> float:
+    """How much log-odds that an image carries a tag grow with those of its score; 1 of too little.
+
+    Logistic regression on the distance from each tag's midpoint, all tags together: held-out
+    `scores` and `carried` (0 or 1) are (N, L). Judges that learned from other tags, or longer, are
+    more or less sure than they should be, of all tags alike.
+    """
+    from sklearn.linear_model import LogisticRegression  # a second to import
+
+    away, has = [], []
+    for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
+        mine = carried[:, column] > 0
+        kept = mine | (scores[:, column] > 0)  # a score of 0 was not stored
+        values, mine = scores[kept, column], mine[kept]
+        if mine.all():
+            continue
+        away.append(log_odds(values) - midpoint(values[mine], values[~mine]))
+        has.append(mine)
+    if not away:
+        return 1.0
+    distance, tagged = np.concatenate(away), np.concatenate(has)
+    rows = np.random.default_rng(0).permutation(len(distance))[:SAMPLE]
+    if len(np.unique(tagged[rows])) < 2:
+        return 1.0
+    fitted = LogisticRegression(C=np.inf).fit(distance[rows, None], tagged[rows])
+    return float(np.clip(fitted.coef_[0, 0], *SLOPES))
 
 
 def wrong_posterior(evidence: Floats) -> tuple[Floats, float]:

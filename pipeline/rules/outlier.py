@@ -66,7 +66,9 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opini
         return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative
-    wrong, share = wrong_posterior(support(evidence.image_scores, evidence.absent_scores))
+    wrong, share = wrong_posterior(
+        support(evidence.image_scores, evidence.absent_scores, evidence.slope)
+    )
     share = PAPER_SHARE if config.cut == "paper" else share
     cut = int(share * len(nearest))
     limit = float(np.sort(nearest)[-cut]) if cut else float("inf")

@@ -11,7 +11,7 @@ from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules import RULES, find_rule
 from pipeline.rules.base import TagEvidence
-from pipeline.rules.noise import PRIOR_SHARE, support, wrong_posterior
+from pipeline.rules.noise import PRIOR_SHARE, evidence_slope, support, wrong_posterior
 from pipeline.rules.outlier import distances
 
 RIGHT, WRONG = 90, 10
@@ -39,6 +39,7 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
         in_caption=np.ones(images, bool),
         image_scores=sigmoid(scores),
         absent_scores=sigmoid(absent),
+        slope=1.5,
         of_image=np.arange(images)[shuffled],
         region_ids=[f"r{i:03}" for i in shuffled],
         features=features[shuffled].astype(np.float32),
@@ -96,7 +97,7 @@ def test_a_tag_with_one_good_region_is_kept() -> None:
         of_image=np.append(tag.of_image, wrong_image),
         region_ids=[*tag.region_ids, "extra"],
         features=np.vstack([tag.features, np.ones((1, 16), np.float32)]),
-        region_scores=np.append(tag.region_scores, np.float32(0.95)),
+        region_scores=np.append(tag.region_scores, np.float32(0.999)),
         other_scores=np.append(tag.other_scores, np.float32(0.1)),
         other_names=[*tag.other_names, "cat"],
     )
@@ -113,6 +114,32 @@ def test_support_is_zero_midway_between_images_with_and_without_the_tag() -> Non
     absent = sigmoid(np.array([-5.0, -4.0, -3.0]))
     carried = sigmoid(np.array([2.0, 2.0, 2.0, -4.0]))
     np.testing.assert_allclose(support(carried, absent), [3, 3, 3, -3], atol=1e-3)
+
+
+def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
+    chance = np.random.default_rng(0)
+    carried = (chance.random((2000, 3)) < 0.2).astype(np.float32)
+    odds = chance.normal(np.where(carried > 0, 1.0, -1.0), 1.0) + np.array([0.0, -2.0, 2.0])
+    # Normal with a gap of 2 and a spread of 1: the log-odds grow by 2 a step (Fisher).
+    assert evidence_slope(sigmoid(odds), carried) == pytest.approx(2, abs=0.15)
+    assert evidence_slope(sigmoid(odds / 2), carried) == pytest.approx(4, abs=0.3)
+    assert evidence_slope(sigmoid(odds), carried * 0) == 1
+    few = carried * (np.cumsum(carried, axis=0) < 5)
+    assert evidence_slope(sigmoid(odds), few) == 1
+    assert support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1]), 2.0) == pytest.approx(
+        2 * support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1])), abs=1e-4
+    )
+
+
+def test_a_region_speaks_for_a_tag_and_not_against_it() -> None:
+    tag = evidence()
+    rule = find_rule("agreement")
+
+    def suspicion(score: float) -> float:
+        given = replace(tag, region_scores=np.full(tag.images, score, np.float32))
+        return rule(given, CleanConfig(), 0)[-1].score
+
+    assert suspicion(0.01) == suspicion(0.5) > suspicion(0.9)
 
 
 def test_the_noise_of_a_frequent_tag_is_estimated() -> None:
