@@ -70,7 +70,10 @@ class Calibrate(Stage):
                 if given is None
                 else precision_thresholds(scores[others], targets[others], given)
             )
-            slope = evidence_slope(scores[others], targets[others])
+            # What would be generated is no example of an absent tag.
+            slope = evidence_slope(
+                scores[others], targets[others], scores[others] >= cuts["generate"]
+            )
             tables.append(_rows(vocabulary, fold, cuts, targets[others], slope))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty

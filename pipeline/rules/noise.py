@@ -3,16 +3,19 @@
 A wrong tag's image is an image without the thing: its score is a draw from the scores of images
 that do not carry the tag, while right tags score higher. Where both kinds of scores spread alike,
 the log-ratio of their densities is the score's distance from the midpoint between them (linear
-discriminant analysis, with logits in units of log-odds already). The share of wrong tags is what
+discriminant analysis) times a slope that all tags share. The share of wrong tags is what
 makes the posteriors add up to it (EM, as in confident learning per tag and without labels).
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from model.metrics import log_odds
 from pipeline.columns import Floats
+
+Bools = npt.NDArray[np.bool_]
 
 PRIOR_SHARE = 0.1
 """Share of wrong tags expected before looking, as in RAM's fixed cut."""
@@ -44,19 +47,21 @@ def support(scores: Floats, absent: Floats, slope: float = 1.0) -> Floats:
     return result
 
 
-def evidence_slope(scores: Floats, carried: Floats) -> float:
+def evidence_slope(scores: Floats, carried: Floats, unsure: Bools) -> float:
     """How much log-odds that an image carries a tag grow with those of its score; 1 of too little.
 
     Logistic regression on the distance from each tag's midpoint, all tags together: held-out
-    `scores` and `carried` (0 or 1) are (N, L). Judges that learned from other tags, or longer, are
-    more or less sure than they should be, of all tags alike.
+    `scores` and `carried` (0 or 1) are (N, L); pairs (N, L) that are `unsure` are left out: what
+    captions leave out is not absent. Judges that learned from other tags, or longer, are more or
+    less sure than they should be, of all tags alike.
     """
     from sklearn.linear_model import LogisticRegression  # a second to import
 
     away, has = [], []
     for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
         mine = carried[:, column] > 0
-        kept = mine | (scores[:, column] > 0)  # a score of 0 was not stored
+        stored = scores[:, column] > 0
+        kept = stored & (mine | ~unsure[:, column])
         values, mine = scores[kept, column], mine[kept]
         if mine.all():
             continue

@@ -121,11 +121,17 @@ def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
     carried = (chance.random((2000, 3)) < 0.2).astype(np.float32)
     odds = chance.normal(np.where(carried > 0, 1.0, -1.0), 1.0) + np.array([0.0, -2.0, 2.0])
     # Normal with a gap of 2 and a spread of 1: the log-odds grow by 2 a step (Fisher).
-    assert evidence_slope(sigmoid(odds), carried) == pytest.approx(2, abs=0.15)
-    assert evidence_slope(sigmoid(odds / 2), carried) == pytest.approx(4, abs=0.3)
-    assert evidence_slope(sigmoid(odds), carried * 0) == 1
+    sure = np.zeros(carried.shape, bool)
+    assert evidence_slope(sigmoid(odds), carried, sure) == pytest.approx(2, abs=0.15)
+    assert evidence_slope(sigmoid(odds / 2), carried, sure) == pytest.approx(4, abs=0.3)
+    # Captions leave out a third; told where, the slope is the same.
+    said = carried * (chance.random(carried.shape) < 0.67)
+    assert evidence_slope(sigmoid(odds), said, sure) < 1.6
+    unsure = (carried > 0) & (said == 0)
+    assert evidence_slope(sigmoid(odds), said, unsure) == pytest.approx(2, abs=0.15)
+    assert evidence_slope(sigmoid(odds), carried * 0, sure) == 1
     few = carried * (np.cumsum(carried, axis=0) < 5)
-    assert evidence_slope(sigmoid(odds), few) == 1
+    assert evidence_slope(sigmoid(odds), few, sure) == 1
     assert support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1]), 2.0) == pytest.approx(
         2 * support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1])), abs=1e-4
     )
