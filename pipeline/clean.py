@@ -65,7 +65,8 @@ class Clean(Stage):
             WHERE list_contains($units, s.tag_id::VARCHAR)
             ORDER BY s.tag_id, s.image_id
         """,
-        "slope": "SELECT coalesce(avg(slope), 1.0) AS slope FROM current_thresholds",
+        "slope": "SELECT coalesce(avg(slope), 1.0) AS slope FROM current_thresholds "
+        "WHERE list_contains($units, tag_id::VARCHAR)",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
     }
