@@ -127,6 +127,25 @@ def test_every_region_is_judged_and_the_far_and_doubtful_go(lake: Lake) -> None:
     assert all(v["region_id"].endswith(f"-{v['tag_id']}-{int(v['image_id'][-7:])}") for v in found)
 
 
+def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
+    Lake.create(tmp_path / "lake").close()
+    with Lake.open(tmp_path / "lake") as lake:
+        fill(lake, SIZES, CHANNELS)
+        before = verdicts(lake)
+        zero = dict.fromkeys(("generate", "support", "doubt", "tag"), np.zeros(4, np.float32))
+        slopes = {
+            "label_version": ["v"] * 4, "fold": [0, 0, 1, 1], "tag_id": [1, 2, 1, 2],
+            "positives": [9] * 4, "slope": [0.25, 0.25, 0.75, 0.75],
+        }  # fmt: skip
+        commit(lake, "calibrate", "corpus", {"thresholds": table_of("thresholds", zero | slopes)})
+        after = verdicts(lake)
+    for old, new in zip(before, after, strict=True):
+        if old["rule"] == "agreement" and old["score"] is not None:
+            # Half the evidence: right tags are less surely right, wrong ones less surely wrong.
+            less = new["score"] < old["score"]
+            assert less == (old["verdict"] == "drop"), (old, new)
+
+
 def test_streamed_features_give_the_same_verdicts_whatever_the_batches(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
