@@ -45,6 +45,14 @@ class Service:
             self.worker.wait()
             self.worker = None
 
+    def forget_deployments(self) -> None:
+        """With their schedules, and the places that runs of killed workers still take."""
+        url = self.environment["PREFECT_API_URL"]
+        found = httpx.post(f"{url}/deployments/filter", json={}, timeout=START)
+        for deployment in found.raise_for_status().json():
+            gone = httpx.delete(f"{url}/deployments/{deployment['id']}", timeout=START)
+            gone.raise_for_status()
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -53,8 +61,8 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running Prefect server; no worker yet."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running Prefect server."""
     folder = tmp_path_factory.mktemp("prefect")
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
@@ -66,7 +74,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
     }
     with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
             env=os.environ | environment,
             cwd=folder,
@@ -79,9 +87,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         wait_for_server(url, folder)
         yield found
     finally:
-        found.kill_worker()
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def service(server: Service) -> Iterator[Service]:
+    """The server, without a worker, a deployment or a schedule of an earlier test."""
+    yield server
+    server.kill_worker()
+    server.forget_deployments()
 
 
 def wait_for_server(url: str, folder: Path) -> None:

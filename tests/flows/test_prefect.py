@@ -65,7 +65,6 @@ def test_trigger_runs_both_flows_to_the_same_rows(
     with Lake.open(lake, read_only=True) as opened:
         commands = set(opened.query("SELECT DISTINCT command FROM runs").column(0).to_pylist())
     assert "prefect encode" in commands
-    service.kill_worker()
 
 
 def test_a_schedule_due_within_the_minute_starts_a_run(
@@ -79,8 +78,7 @@ def test_a_schedule_due_within_the_minute_starts_a_run(
             "schedule", "clean", "--cron", "* * * * *", "--lake", lake, *SET, **service.environment
         )
         assert done.returncode == 0, done.stderr
-    assert wait_until(lake, "parse", 300), (service.folder / "worker.log").read_text()[-3000:]
-    service.kill_worker()
+    assert wait_until(lake, "parse", 150), (service.folder / "worker.log").read_text()[-3000:]
 
 
 def test_a_killed_worker_leaves_a_lake_that_the_next_run_completes(
@@ -91,7 +89,7 @@ def test_a_killed_worker_leaves_a_lake_that_the_next_run_completes(
     service.start_worker()
     started = cli("trigger", "clean", "--lake", lake, *SET, **service.environment)
     assert started.returncode == 0, started.stderr
-    assert wait_until(lake, "encode", 300), (service.folder / "worker.log").read_text()[-3000:]
+    assert wait_until(lake, "encode", 120), (service.folder / "worker.log").read_text()[-3000:]
     service.kill_worker()
     assert "publish" not in stages_done(lake)
     done = cli("run", "--lake", lake, *SET)
