@@ -16,9 +16,12 @@ from pipeline.runner import Runner
 from pipeline.work import cores
 
 
-def run_stages(path: Path, config: Config, *, first: str | None = None, until: str) -> None:
-    """Run the cycle of a lake as far as `until`; what is done is skipped."""
-    runner = Runner(path, config, workers=cores())
+def run_stages(
+    path: Path, config: Config, *, first: str | None = None, until: str | None = None,
+    cycle: int | None = None,
+) -> None:  # fmt: skip
+    """Run a lake's cycle, the newest or that of a number, to `until`; what is done is skipped."""
+    runner = Runner(path, config, workers=cores(), cycle=cycle)
     with runner.lake:  # closed before anybody copies it
         runner.run(first=first, until=until, command="bench")
 

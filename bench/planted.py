@@ -105,26 +105,24 @@ def run(
     return medians | {"seeds": figures, "tables": tables, "notes": notes}
 
 
-def finished_demo(
-    out: Path, seed: int, settings: Mapping[str, Any]
-) -> tuple[Path, list[dict[str, Any]]]:
-    """The demo of a seed and recipe, made where it is not there yet, and its steps' worth."""
+def place_of(out: Path, seed: int, settings: Mapping[str, Any]) -> tuple[Path, int, dict[str, Any]]:
+    """The folder of a demo with these settings, how many scenes it has, and the other settings."""
     recipe = dict(settings)
     scenes = int(recipe.pop("scenes", SCENES))
     changed = "".join(f"-{key}-{value}" for key, value in sorted(settings.items()))
-    folder = out / f"planted-{seed}{changed}"
-    return folder, run_demo(folder, scenes, seed, cores(), Quiet(), recipe)["steps"]
+    return out / f"planted-{seed}{changed}", scenes, recipe
 
 
 def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    folder, scenes, recipe = place_of(out, seed, settings)
     started = time.perf_counter()
-    folder, steps = finished_demo(out, seed, settings)
+    steps = run_demo(folder, scenes, seed, cores(), Quiet(), recipe)["steps"]
     seconds = time.perf_counter() - started
     with Lake.open(folder / "lake", read_only=True) as lake:
         overlap = _overlaps(lake)
         generation = generation_of(lake)
         language = score_language(lake, folder / "scenes")
-        cleaning = compare_cleaning(lake, demo_config(int(settings.get("scenes", SCENES)), seed))
+        cleaning = compare_cleaning(lake, demo_config(scenes, seed))
     named = {row["step"]: row for row in steps}
     adaptive = cleaning["adaptive"]
     figures: dict[str, Any] = {

@@ -12,22 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.lakes import copy_lake
+from bench.lakes import copy_lake, run_stages
 from bench.peers import ours
-from bench.planted import SCENES, finished_demo, generation_of, judged_tags, median_of
+from bench.planted import generation_of, judged_tags, median_of, place_of
 from bench.ranking import compare
-from pipeline.demo import demo_config
+from pipeline.demo import DemoPaths, demo_config, fill_lake, make_scenes
 from pipeline.errors import PlanError
-from pipeline.runner import Runner
-from pipeline.scoring import TAG_SETS, score_tags
-from pipeline.work import cores
+from pipeline.reporting import Quiet
+from pipeline.scoring import TAG_SETS, map_by_role, score_tags
 from storage.lake import Lake
 
 CYCLES = 2
-_METRICS = """
-    SELECT role, value FROM current_metrics
-    WHERE name = 'mAP' AND kind = 'all' AND tag_id IS NULL
-"""
+CLEANING = ("removed_wrong", "lost_right", "auc", "removed_at_equal_loss")
+ROLES = ("baseline", "retrained", "fine-tuned")
 
 
 def run(
@@ -65,33 +62,30 @@ def _rows(rounds: Mapping[int, Mapping[str, float | None]]) -> list[dict[str, An
 
 
 def _rounds(
-    out: Path, seed: int, recipe: Mapping[str, Any], cycles: int
+    out: Path, seed: int, settings: Mapping[str, Any], cycles: int
 ) -> dict[int, dict[str, float | None]]:
-    first, _ = finished_demo(out, seed, recipe)
-    lakes = {1: first / "lake", **{n: first / f"cycle-{n}" for n in range(2, cycles + 1)}}
-    config = demo_config(int(recipe.get("scenes", SCENES)), seed)
-    figures = {}
-    for cycle, path in lakes.items():
+    folder, scenes, recipe = place_of(out, seed, settings)
+    paths, config = DemoPaths(folder), demo_config(scenes, seed)
+    make_scenes(paths, scenes, seed, Quiet(), recipe)
+    fill_lake(paths, config, Quiet())
+    path, figures = paths.lake, {}
+    for cycle in range(1, cycles + 1):
         if cycle > 1:
+            earlier, path = path, folder / f"cycle-{cycle}"
             if not path.exists():
-                copy_lake(lakes[cycle - 1], path)
-            runner = Runner(path, config, workers=cores(), cycle=cycle)
-            with runner.lake:  # closed before anybody copies it
-                runner.run(command="bench")
+                copy_lake(earlier, path)
+        run_stages(path, config, cycle=cycle)
         with Lake.open(path, read_only=True) as lake:
             figures[cycle] = _figures(lake)
     return figures
 
 
 def _figures(lake: Lake) -> dict[str, float | None]:
-    published = score_tags(lake, TAG_SETS["+ cleaned"])
-    metrics = {row["role"]: row["value"] for row in lake.query(_METRICS).to_pylist()}
+    published, learned = score_tags(lake, TAG_SETS["+ cleaned"]), map_by_role(lake)
     cleaning = compare(*judged_tags(lake, in_caption=True), ours(lake))
     return {
         **generation_of(lake),
-        **{key: cleaning[key] for key in ("removed_wrong", "lost_right", "auc")},
-        "removed_at_equal_loss": cleaning["removed_at_equal_loss"],
+        **{key: cleaning[key] for key in CLEANING},
         "published_precision": published.precision, "published_recall": published.recall,
-        "baseline_mAP": metrics.get("baseline"), "retrained_mAP": metrics.get("retrained"),
-        "fine_tuned_mAP": metrics.get("fine-tuned"),
+        **{f"{role.replace('-', '_')}_mAP": learned.get(role) for role in ROLES},
     }  # fmt: skip

@@ -20,7 +20,7 @@ from pipeline.reporting import Reporter
 from pipeline.runner import Runner
 from pipeline.scenes.generator import SceneConfig, generate
 from pipeline.scenes.vocabulary import load_vocabulary
-from pipeline.scoring import score_steps
+from pipeline.scoring import map_by_role, score_steps
 from storage.lake import Lake
 
 EVAL_SHARE = 3  # one evaluation scene for so many training scenes
@@ -155,11 +155,7 @@ def steps_table(lake: Lake, uncleaned: float) -> list[dict[str, Any]]:
 
     The tags of "+ cleaned" train the retrained model, which is then fine-tuned.
     """
-    found = lake.query(
-        "SELECT role, value FROM current_metrics "
-        "WHERE name = 'mAP' AND kind = 'all' AND tag_id IS NULL"
-    ).to_pylist()
-    metrics = {row["role"]: row["value"] for row in found}
+    metrics = map_by_role(lake)
     mean_ap = {
         "parsed": metrics.get("baseline"),
         "+ generated": uncleaned,

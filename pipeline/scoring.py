@@ -63,6 +63,15 @@ def score_tags(lake: Lake, pairs: str) -> TagScore:
     return TagScore(**row)
 
 
+def map_by_role(lake: Lake) -> dict[str, float]:
+    """mAP on the evaluation images of each tagger of the cycle, by its role."""
+    rows = lake.query(
+        "SELECT role, value FROM current_metrics "
+        "WHERE name = 'mAP' AND kind = 'all' AND tag_id IS NULL"
+    ).to_pylist()
+    return {row["role"]: row["value"] for row in rows}
+
+
 def score_steps(lake: Lake) -> list[dict[str, Any]]:
     """One row per step of the cycle: what its tags are worth."""
     rows = []

@@ -2,8 +2,9 @@
 
 RAM drops tags on 'contrary predictions between whole images and their corresponding regions'
 (section 3.3). Here both are weighed: how much more the whole image looks like those that have the
-tag than like those that do not, and the log-odds that its clearest region shows the tag rather than
-anything else of the same kind. The strongest other tag there is reported as a likely confusion.
+tag than like those that do not, and, where it speaks for the tag, the log-odds that its clearest
+region shows it rather than anything else of the same kind. The strongest other tag there is
+reported as a likely confusion.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opi
         why = f"only {evidence.images} images of {evidence.name}: left alone"
         return left_alone(evidence, regions, why)
     of_image = support(evidence.image_scores, evidence.absent_scores, evidence.slope)
-    of_region = np.maximum(log_odds(clearest), 0).astype(np.float32)
-    wrong, _ = wrong_posterior(of_image + np.float32(REGION_SHARE) * of_region)
+    of_region = np.maximum(log_odds(clearest), 0)
+    wrong, _ = wrong_posterior((of_image + REGION_SHARE * of_region).astype(np.float32))
     opinions = []
     for row, region in enumerate(regions):
         verdict: Verdict = "drop" if wrong[row] > CERTAIN else "keep"

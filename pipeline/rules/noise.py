@@ -3,19 +3,17 @@
 A wrong tag's image is an image without the thing: its score is a draw from the scores of images
 that do not carry the tag, while right tags score higher. Where both kinds of scores spread alike,
 the log-ratio of their densities is the score's distance from the midpoint between them (linear
-discriminant analysis) times a slope that all tags share. The share of wrong tags is what
-makes the posteriors add up to it (EM, as in confident learning per tag and without labels).
+discriminant analysis) times a slope that all tags share. The share of wrong tags is what makes the
+posteriors add up to it (EM, as in confident learning per tag and without labels).
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from model.metrics import log_odds
 from pipeline.columns import Floats
-
-Bools = npt.NDArray[np.bool_]
+from pipeline.rules.base import Bools
 
 PRIOR_SHARE = 0.1
 """Share of wrong tags expected before looking, as in RAM's fixed cut."""
@@ -37,7 +35,7 @@ def midpoint(scores: Floats, absent: Floats) -> float:
     return float((np.median(log_odds(scores)) + np.mean(log_odds(absent))) / 2)
 
 
-def support(scores: Floats, absent: Floats, slope: float = 1.0) -> Floats:
+def support(scores: Floats, absent: Floats, slope: float) -> Floats:
     """Log-odds (M,) for each carried tag: above 0 it is more like images that have it.
 
     `scores` (M,) and `absent` (A,) are probabilities of images with and without the tag; `slope` is
@@ -60,10 +58,10 @@ def evidence_slope(scores: Floats, carried: Floats, unsure: Bools) -> float:
     away, has = [], []
     for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
         mine = carried[:, column] > 0
-        stored = scores[:, column] > 0
-        kept = stored & (mine | ~unsure[:, column])
+        # A score of 0 was not stored: the model of that fold has not learned the tag.
+        kept = (scores[:, column] > 0) & (mine | ~unsure[:, column])
         values, mine = scores[kept, column], mine[kept]
-        if mine.all():
+        if mine.all() or not mine.any():
             continue
         away.append(log_odds(values) - midpoint(values[mine], values[~mine]))
         has.append(mine)

@@ -6,17 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from pipeline.compare import different_tables
 from pipeline.demo import DemoPaths, demo_config
 from pipeline.plan import CYCLE
-from pipeline.published import PUBLISHED
-from pipeline.retrain import Retrain, training_set
 from pipeline.runner import Runner
-from pipeline.stage import Batch
 from storage.crash import VARIABLE
 from storage.lake import Lake
 from tests.conftest import Cli
@@ -211,30 +207,3 @@ def test_another_seed_does_not_parse_or_encode_again(demo_copy: Path) -> None:
     runner = Runner(demo_copy / "lake", demo_config(24, 1))
     assert [row.ran for row in runner.run(until="encode")] == [0, 0, 0]
     assert len(runner.pending("baseline")) == 4  # a tagger of all, and what three folds need
-
-
-def test_a_published_tag_counts_as_much_as_it_is_likely_right(demo_copy: Path) -> None:
-    config = demo_config(24, 0)
-    few = config.clean.model_copy(update={"min_regions": 2})  # so that 24 scenes are judged at all
-    config = config.model_copy(update={"clean": few})
-    Runner(demo_copy / "lake", config).run(until="publish")
-    with Lake.open(demo_copy / "lake", read_only=True) as lake:
-        published = lake.query(PUBLISHED)
-        scores = lake.query(
-            "SELECT image_id, tag_id, score FROM current_verdicts "
-            "WHERE rule = 'agreement' AND verdict = 'keep' AND NOT isnan(score)"
-        ).to_pylist()
-        stage = Retrain(config, 1)
-        inputs = {name: lake.query(sql) for name, sql in stage.inputs.items()}
-    of_pair = {(row["image_id"], row["tag_id"]): row["weight"] for row in published.to_pylist()}
-    judged = {(row["image_id"], row["tag_id"]): row["score"] for row in scores}
-    assert any(score > 0.05 for score in judged.values())
-    for pair, weight in of_pair.items():
-        assert weight == pytest.approx(1 - judged.get(pair, 0.0))
-    nothing = published.slice(0, 0).select(["image_id", "tag_id"])
-    data = training_set(Batch(("corpus",), inputs), published, nothing, stage)
-    rows, columns = np.nonzero(data.targets)
-    for row, column in zip(rows, columns, strict=True):
-        pair = data.images.ids[row], data.vocabulary.tag_ids[column]
-        assert data.known[row, column] == pytest.approx(of_pair[pair], abs=1e-6)
-    assert (data.known[data.targets == 0] == 1).all()

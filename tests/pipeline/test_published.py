@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from model.checkpoint import load_tagger
 from pipeline.baseline import TrainBaseline
+from pipeline.config import Config
 from pipeline.dataset import Images, Vocabulary
 from pipeline.demo import demo_config
 from pipeline.published import DOUBTED, PUBLISHED, targets_of
@@ -31,13 +33,45 @@ def test_tags_count_by_their_weight_and_doubted_pairs_not_at_all() -> None:
     assert known.tolist() == [[1, 0.75, 0], [1, 1, 1]]
 
 
-@pytest.mark.slow
-def test_the_next_cycle_begins_with_what_was_published(demo_copy: Path) -> None:
+@pytest.fixture(scope="module")
+def judged(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
+    """A lake in which two regions are enough for a tag to be judged, as 24 scenes need it."""
+    path = Path(shutil.copytree(demo / "lake", tmp_path_factory.mktemp("judged") / "lake"))
     config = demo_config(24, 0)
-    few = config.clean.model_copy(update={"min_regions": 2})  # so that 24 scenes are judged at all
+    few = config.clean.model_copy(update={"min_regions": 2})
     config = config.model_copy(update={"clean": few})
-    Runner(demo_copy / "lake", config).run(until="publish")
-    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+    Runner(path, config).run(until="publish")
+    return path, config
+
+
+def test_a_published_tag_counts_as_much_as_it_is_likely_right(judged: tuple[Path, Config]) -> None:
+    path, config = judged
+    with Lake.open(path, read_only=True) as lake:
+        published = lake.query(PUBLISHED)
+        scores = lake.query(
+            "SELECT image_id, tag_id, score FROM current_verdicts "
+            "WHERE rule = 'agreement' AND verdict = 'keep' AND NOT isnan(score)"
+        ).to_pylist()
+        stage = Retrain(config, 1)
+        inputs = {name: lake.query(sql) for name, sql in stage.inputs.items()}
+    of_pair = {(row["image_id"], row["tag_id"]): row["weight"] for row in published.to_pylist()}
+    judged = {(row["image_id"], row["tag_id"]): row["score"] for row in scores}
+    assert any(score > 0.05 for score in judged.values())
+    for pair, weight in of_pair.items():
+        assert weight == pytest.approx(1 - judged.get(pair, 0.0))
+    nothing = published.slice(0, 0).select(["image_id", "tag_id"])
+    data = training_set(Batch(("corpus",), inputs), published, nothing, stage)
+    rows, columns = np.nonzero(data.targets)
+    for row, column in zip(rows, columns, strict=True):
+        pair = data.images.ids[row], data.vocabulary.tag_ids[column]
+        assert data.known[row, column] == pytest.approx(of_pair[pair], abs=1e-6)
+    assert (data.known[data.targets == 0] == 1).all()
+
+
+@pytest.mark.slow
+def test_the_next_cycle_begins_with_what_was_published(judged: tuple[Path, Config]) -> None:
+    path, config = judged
+    with Lake.open(path, read_only=True) as lake:
         stage, retrain = TrainBaseline(config, 2), Retrain(config, 2)
         context = Context(lake.path, config, 2, lake.query, lake.batches)
         batches = [
@@ -49,7 +83,7 @@ def test_the_next_cycle_begins_with_what_was_published(demo_copy: Path) -> None:
         data = training_set(batches[1], tags, doubted, retrain)
     assert min(tags.column("weight").to_pylist()) < 0.95 and doubted.num_rows
     # The same tags, weights and doubts that retraining has, on as many threads.
-    model, _ = load_tagger(demo_copy / "lake" / row["path"])
+    model, _ = load_tagger(path / row["path"])
     same = replace(data, threads=config.baseline.threads)
     expected = same.train(config.baseline.tagger, context, "again")
     assert np.array_equal(model.score(data.images.features), expected.score(data.images.features))

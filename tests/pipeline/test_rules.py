@@ -113,7 +113,7 @@ def test_agreement_names_the_likely_confusion() -> None:
 def test_support_is_zero_midway_between_images_with_and_without_the_tag() -> None:
     absent = sigmoid(np.array([-5.0, -4.0, -3.0]))
     carried = sigmoid(np.array([2.0, 2.0, 2.0, -4.0]))
-    np.testing.assert_allclose(support(carried, absent), [3, 3, 3, -3], atol=1e-3)
+    np.testing.assert_allclose(support(carried, absent, 1.0), [3, 3, 3, -3], atol=1e-3)
 
 
 def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
@@ -132,8 +132,12 @@ def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
     assert evidence_slope(sigmoid(odds), carried * 0, sure) == 1
     few = carried * (np.cumsum(carried, axis=0) < 5)
     assert evidence_slope(sigmoid(odds), few, sure) == 1
+    # The first tag is scored by models that have not seen one of its images, and by no other.
+    stored = sigmoid(odds)
+    stored[carried[:, 0] > 0, 0] = 0
+    assert evidence_slope(stored, carried, sure) == pytest.approx(2, abs=0.15)
     assert support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1]), 2.0) == pytest.approx(
-        2 * support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1])), abs=1e-4
+        2 * support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1]), 1.0), abs=1e-4
     )
 
 
@@ -152,7 +156,7 @@ def test_the_noise_of_a_frequent_tag_is_estimated() -> None:
     estimates = []
     for share in (0.0, 0.1, 0.3):
         tag = evidence(right=int(4000 * (1 - share)), wrong=int(4000 * share))
-        posterior, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores))
+        posterior, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores, 1.0))
         assert ((posterior >= 0) & (posterior <= 1)).all()
         assert abs(estimate - share) < 0.1
         estimates.append(estimate)
@@ -161,7 +165,7 @@ def test_the_noise_of_a_frequent_tag_is_estimated() -> None:
 
 def test_the_noise_of_a_rare_tag_stays_near_the_prior() -> None:
     tag = evidence(right=6, wrong=4)
-    _, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores))
+    _, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores, 1.0))
     assert abs(estimate - PRIOR_SHARE) < 0.02
 
 
