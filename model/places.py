@@ -23,8 +23,7 @@ AROUND = 3
 def places_loss(tagger: Tagger, maps: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy per image of its labels, each at its place, among the labels of its kind.
 
-    `maps` (B, P, C); `targets` and `weight` (B, L), as for the loss of whole images. Where the
-    read-out sees a label follows from what it has learned and is not itself taught.
+    `maps` (B, P, C); `targets` and `weight` (B, L), as for the loss of whole images.
     """
     states = (maps - tagger.mean) / tagger.std
     total = maps.new_zeros(())

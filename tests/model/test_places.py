@@ -46,7 +46,7 @@ def test_a_place_is_around_the_peak_and_its_positions_count_alike() -> None:
     assert torch.allclose(where[1], torch.full((SIDE, SIDE), 1 / SIDE**2))
 
 
-def test_a_place_teaches_its_own_positions_and_not_where_to_look() -> None:
+def test_a_place_teaches_its_own_positions() -> None:
     judge, picture = tagger([0, 0, 0]), maps()
     judge.second.linear.weight.data.normal_(generator=torch.Generator().manual_seed(0))
     loss = places_loss(judge, picture, torch.tensor([[1.0, 0, 0]]), torch.ones(1, 3))
@@ -54,7 +54,6 @@ def test_a_place_teaches_its_own_positions_and_not_where_to_look() -> None:
     assert picture.grad is not None
     taught = (picture.grad != 0).any(dim=2).reshape(SIDE, SIDE)
     assert taught[:2, :2].all() and not taught[3:].any() and not taught[:, 3:].any()
-    assert judge.readout.weight.grad is None
 
 
 @pytest.mark.parametrize(("kinds", "told_apart"), [([0, 0, 0], True), ([0, 1, 2], False)])
