@@ -119,7 +119,7 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
             rng.random(100).astype(np.float32), 1.0, np.arange(size), names, features,
             chance, chance, names,
         )  # fmt: skip
-        verdicts += len(outlier(evidence, CleanConfig(), seed))
+        verdicts += len(outlier(evidence, CleanConfig(), seed).drop)
     return verdicts
 
 

@@ -56,8 +56,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Method]:
 
     def paper(tag: TagEvidence) -> tuple[list[bool], Floats]:
         opinions = find_rule("outlier")(tag, fixed, config.seed)
-        away = np.array([o.score for o in opinions], np.float32)
-        return [o.verdict == "drop" for o in opinions], away
+        return opinions.drop.tolist(), opinions.scores
 
     rules: dict[str, Callable[[TagEvidence], tuple[list[bool], Floats]]] = {
         "paper": paper, "plain K-Means loop": lambda tag: farthest(tag, config.seed),

@@ -14,7 +14,7 @@ from pipeline.columns import Floats, Halves, array_of, constant, table_of
 from pipeline.dataset import Ints
 from pipeline.regions import Regions, unit
 from pipeline.rules import find_rule
-from pipeline.rules.base import Opinion, TagEvidence
+from pipeline.rules.base import Opinions, TagEvidence
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD = 32_768
@@ -85,7 +85,7 @@ class Clean(Stage):
             kept = np.ones(evidence.images, bool)
             for name, rule in self.rules.items():
                 opinions = rule(evidence, self.config.clean, self.config.seed)
-                kept &= np.array([opinion.verdict == "keep" for opinion in opinions])
+                kept &= ~opinions.drop
                 tables.append(_verdicts(tag_id, version, name, evidence, opinions))
             total = int(kept.sum())
             counts[str(tag_id)] = Counts(evidence.images, total, evidence.images - total)
@@ -109,10 +109,9 @@ def _unjudged(rule: str, rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _verdicts(
-    tag_id: int, version: str, rule: str, evidence: TagEvidence, opinions: list[Opinion]
+    tag_id: int, version: str, rule: str, evidence: TagEvidence, opinions: Opinions
 ) -> pa.Table:
-    count = len(opinions)
-    ids = evidence.region_ids
+    count = evidence.images
     return table_of(
         "verdicts",
         {
@@ -121,11 +120,11 @@ def _verdicts(
             "label_version": constant(version, count, pa.string()),
             "tag_id": constant(tag_id, count, pa.int32()),
             "rule": constant(rule, count, pa.string()),
-            "verdict": [opinion.verdict for opinion in opinions],
-            "score": [opinion.score for opinion in opinions],
-            "threshold": [opinion.threshold for opinion in opinions],
-            "reason": [opinion.reason for opinion in opinions],
-            "region_id": [ids[opinion.region] for opinion in opinions],
+            "verdict": np.where(opinions.drop, "drop", "keep"),
+            "score": opinions.scores,
+            "threshold": constant(opinions.threshold, count, pa.float32()),
+            "reason": opinions.reasons,
+            "region_id": pa.array(evidence.region_ids).take(pa.array(opinions.regions)),
         },
     )
 

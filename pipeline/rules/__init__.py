@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules.agreement import agreement
-from pipeline.rules.base import Opinion, Rule, TagEvidence, left_alone
+from pipeline.rules.base import Opinions, Rule, TagEvidence, left_alone
 from pipeline.rules.outlier import outlier
 
 RULES: dict[str, Rule] = {
@@ -24,7 +24,7 @@ def find_rule(name: str) -> Rule:
         raise PlanError(f"unknown rule {name!r}; choose from: {', '.join(sorted(RULES))}")
     rule = RULES[name]
 
-    def judge(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
+    def judge(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
         if evidence.name in config.spare:
             regions = evidence.best_region(evidence.region_scores)[1]
             return left_alone(evidence, regions, f"{evidence.name} is spared: left alone")

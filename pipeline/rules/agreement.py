@@ -13,7 +13,7 @@ import numpy as np
 
 from model.metrics import log_odds
 from pipeline.config import CleanConfig
-from pipeline.rules.base import Opinion, TagEvidence, Verdict, left_alone
+from pipeline.rules.base import Opinions, TagEvidence, left_alone
 from pipeline.rules.noise import support, wrong_posterior
 
 REGION_SHARE = 0.25
@@ -24,7 +24,7 @@ CERTAIN = 0.5
 """Above this probability of being wrong a tag is dropped."""
 
 
-def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
+def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     """Drop the tags that are more likely wrong than right."""
     clearest, regions = evidence.best_region(evidence.region_scores)
     if evidence.images < config.min_regions or not len(evidence.absent_scores):
@@ -33,9 +33,8 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opi
     of_image = support(evidence.image_scores, evidence.absent_scores, evidence.slope)
     of_region = np.maximum(log_odds(clearest), 0)
     wrong, _ = wrong_posterior((of_image + REGION_SHARE * of_region).astype(np.float32))
-    opinions = []
+    reasons = []
     for row, region in enumerate(regions):
-        verdict: Verdict = "drop" if wrong[row] > CERTAIN else "keep"
         reason = (
             f"wrong with probability {wrong[row]:.2f}: log-odds {of_image[row]:+.1f} by the whole "
             f"image; its clearest region scores {clearest[row]:.2f}"
@@ -43,5 +42,5 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opi
         if evidence.other_scores[region] > clearest[row]:
             other = evidence.other_names[region]
             reason += f" and looks more like {other} ({evidence.other_scores[region]:.2f})"
-        opinions.append(Opinion(verdict, float(wrong[row]), CERTAIN, reason, int(region)))
-    return opinions
+        reasons.append(reason)
+    return Opinions(wrong > CERTAIN, wrong, CERTAIN, reasons, regions)

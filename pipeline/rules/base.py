@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +13,6 @@ from pipeline.config import CleanConfig
 from pipeline.dataset import Ints
 from pipeline.regions import Regions
 
-Verdict = Literal["keep", "drop"]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -59,36 +55,27 @@ class TagEvidence:
         return values[best], best
 
 
-class Opinion(NamedTuple):
-    """What a rule says of one image's tag; `region` is the row of the region it looked at."""
+@dataclass(frozen=True)
+class Opinions:
+    """What a rule says of one tag: columns, one row per image, for a tag may have a million.
 
-    verdict: Verdict
-    score: float
+    `drop` (M,), `scores` (M,) and `reasons`; `regions` (M,) are the rows of the regions that were
+    looked at.
+    """
+
+    drop: Bools
+    scores: Floats
     threshold: float
-    reason: str
-    region: int
+    reasons: Sequence[str]
+    regions: Ints
 
 
-def opinions_of(
-    drop: Bools, scores: Sequence[float], threshold: float, reasons: Sequence[str], regions: Ints
-) -> list[Opinion]:
-    """One opinion an image from the columns of them: a tag may have a million."""
-    verdicts = ["drop" if dropped else "keep" for dropped in drop.tolist()]
-    rows = zip(verdicts, scores, repeat(threshold), reasons, regions.tolist(), strict=False)
-    # There are no cycles here to look for; the collector would go over all of them many times.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return [Opinion._make(row) for row in rows]
-    finally:
-        if collecting:
-            gc.enable()
+Rule = Callable[[TagEvidence, CleanConfig, int], Opinions]
+"""(evidence of a tag, config, seed) -> a row per image, in the order of `image_ids`."""
 
 
-Rule = Callable[[TagEvidence, CleanConfig, int], list[Opinion]]
-"""(evidence of a tag, config, seed) -> one opinion per image, in the order of `image_ids`."""
-
-
-def left_alone(evidence: TagEvidence, regions: Ints, why: str) -> list[Opinion]:
+def left_alone(evidence: TagEvidence, regions: Ints, why: str) -> Opinions:
     """Keep all, because the tag is too rare to be judged."""
-    return [Opinion("keep", float("nan"), float("nan"), why, int(r)) for r in regions]
+    nothing = np.full(evidence.images, np.nan, np.float32)
+    keep = np.zeros(evidence.images, bool)
+    return Opinions(keep, nothing, float("nan"), [why] * evidence.images, regions)

@@ -13,7 +13,7 @@ from pipeline.clustering import SAMPLED, distances_to, fit_centres
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.regions import Held, Regions
-from pipeline.rules.base import Opinion, TagEvidence, left_alone, opinions_of
+from pipeline.rules.base import Opinions, TagEvidence, left_alone
 from pipeline.rules.noise import support, wrong_posterior
 
 PAPER_SHARE = 0.1
@@ -59,7 +59,7 @@ def _median(values: Floats) -> float:
     return float(np.partition(values, middle)[middle].mean())
 
 
-def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opinion]:
+def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     """Drop the images whose nearest region is among the farthest of the tag."""
     if len(evidence.features) < config.min_regions or not len(evidence.absent_scores):
         why = f"only {len(evidence.features)} regions of {evidence.name}: left alone"
@@ -76,6 +76,6 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> list[Opini
     if config.cut == "adaptive":
         # A right tag may look unusual: it goes only where its image is doubtful, too.
         drop &= (wrong > DOUBTFUL) & (nearest > FAR)
-    away, words = nearest.tolist(), f"spreads from its cluster's centre, limit {limit:.2f}"
-    reasons = [f"{distance:.2f} {words}" for distance in away]
-    return opinions_of(drop, away, limit, reasons, regions)
+    words = f"spreads from its cluster's centre, limit {limit:.2f}"
+    reasons = [f"{away:.2f} {words}" for away in nearest.tolist()]
+    return Opinions(drop, nearest, limit, reasons, regions)
