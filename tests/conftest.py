@@ -26,8 +26,15 @@ def run_cli(*arguments: str | Path, **environment: str) -> Done:
     return run_command([str(word) for word in arguments], ROOT, environment)
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that no process is left alone with them at the end."""
+    """A test of the whole cycle's lake is slow.
+
+    Files with slow tests come first, so that no process is left alone with them at the end.
+    """
+    for item in items:
+        if "demo" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
