@@ -3,8 +3,8 @@
 `generate` is the score from which an image gets the tag by the tagger alone; `support` the lower
 one that is enough where a generated caption names it, too; from `doubt` on a missing tag is not
 taken as absent when the tagger is retrained. `tag` is the score from which the tagger gives a tag
-to a picture: that of the best F1, or of a precision that is asked for. `slope` is no threshold but
-what cleaning needs to weigh these scores as evidence.
+to a picture: that of the best F1, or of a precision that is asked for. `slope` and `certain` are
+for cleaning: what these scores weigh as evidence, and how likely a tag must be wrong to be dropped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model.metrics import best_f1_thresholds, precision_thresholds
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
 from pipeline.fingerprint import digest
-from pipeline.rules.noise import evidence_slope
+from pipeline.rules.noise import certain_from, evidence_slope
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD_OUT_SCORES = """
@@ -36,7 +36,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 4
+    version = 5
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -71,10 +71,11 @@ class Calibrate(Stage):
                 else precision_thresholds(scores[others], targets[others], given)
             )
             # What would be generated is no example of an absent tag.
-            slope = evidence_slope(
-                scores[others], targets[others], scores[others] >= cuts["generate"]
-            )
-            tables.append(_rows(vocabulary, fold, cuts, targets[others], slope))
+            given_pairs = scores[others], targets[others], scores[others] >= cuts["generate"]
+            slope = evidence_slope(*given_pairs)
+            certain = certain_from(*given_pairs, slope, wanted["lose"])
+            of_all = {"slope": slope, "certain": certain}
+            tables.append(_rows(vocabulary, fold, cuts, targets[others], of_all))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty
         counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
@@ -99,8 +100,9 @@ def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary
 
 
 def _rows(
-    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], targets: Floats, slope: float
-) -> pa.Table:
+    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], targets: Floats,
+    of_all: Mapping[str, float],
+) -> pa.Table:  # fmt: skip
     count = len(vocabulary)
     return table_of(
         "thresholds",
@@ -110,6 +112,6 @@ def _rows(
             "tag_id": np.array(vocabulary.tag_ids, np.int32),
             **cuts,
             "positives": targets.sum(axis=0).astype(np.int32),
-            "slope": constant(slope, count, pa.float32()),
+            **{name: constant(value, count, pa.float32()) for name, value in of_all.items()},
         },
     )

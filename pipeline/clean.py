@@ -15,6 +15,7 @@ from pipeline.dataset import Ints
 from pipeline.regions import Regions, unit
 from pipeline.rules import find_rule
 from pipeline.rules.base import Opinions, TagEvidence
+from pipeline.rules.noise import CERTAIN
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD = 32_768
@@ -32,7 +33,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 4
+    version = 5
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
@@ -65,7 +66,8 @@ class Clean(Stage):
             WHERE list_contains($units, s.tag_id::VARCHAR)
             ORDER BY s.tag_id, s.image_id
         """,
-        "slope": "SELECT coalesce(avg(slope), 1.0) AS slope FROM current_thresholds "
+        "learned": "SELECT coalesce(avg(slope), 1.0) AS slope, "
+        f"coalesce(avg(certain), {CERTAIN}) AS certain FROM current_thresholds "
         "WHERE list_contains($units, tag_id::VARCHAR)",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
@@ -145,7 +147,7 @@ def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvide
             part = regions.slice(low, high - low), scores.slice(first, last - first)
             parts.append((label, *part))
     held = _held({label["tag_id"]: part for label, part, _ in parts}, batches)
-    (slope,) = batch["slope"].column("slope").to_pylist()
+    (learned,) = batch["learned"].to_pylist()
     for label, part, of_tag in parts:
         tag_id = label["tag_id"]
         ids = part.column("region_id").to_pylist()
@@ -155,7 +157,7 @@ def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvide
         yield (
             tag_id,
             part.column("label_version")[0].as_py(),
-            _evidence(label, part, of_tag, ids, features, slope),
+            _evidence(label, part, of_tag, ids, features, learned),
         )
 
 
@@ -222,7 +224,7 @@ def _evidence(
     scores: pa.Table,
     ids: list[str],
     features: Floats | Regions,
-    slope: float,
+    learned: Mapping[str, float],
 ) -> TagEvidence:
     # Rows are sorted by image, so IDs are numbered in their order.
     images = regions.column("image_id").combine_chunks().dictionary_encode()
@@ -242,7 +244,8 @@ def _evidence(
         in_caption=in_caption,
         image_scores=values[rows],
         absent_scores=values[:-1][~carried],
-        slope=slope,
+        slope=learned["slope"],
+        certain=learned["certain"],
         of_image=of_image,
         region_ids=ids,
         features=features,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 5
+CATALOG_VERSION = 6
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -230,6 +230,7 @@ _ALL = (
         tag=F32,
         positives=I32,
         slope=F32,
+        certain=F32,
     ),
     _table(
         "regions",

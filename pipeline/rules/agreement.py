@@ -20,12 +20,10 @@ REGION_SHARE = 0.25
 """Of a region's log-odds for the tag: the image has been weighed with its regions already.
 
 Only for it: a region that shows something else may be a box in the wrong place."""
-CERTAIN = 0.5
-"""Above this probability of being wrong a tag is dropped."""
 
 
 def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
-    """Drop the tags that are more likely wrong than right."""
+    """Drop the tags that are likely enough wrong."""
     clearest, regions = evidence.best_region(evidence.region_scores)
     if evidence.images < config.min_regions or not len(evidence.absent_scores):
         why = f"only {evidence.images} images of {evidence.name}: left alone"
@@ -43,4 +41,5 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
             other = evidence.other_names[region]
             reason += f" and looks more like {other} ({evidence.other_scores[region]:.2f})"
         reasons.append(reason)
-    return Opinions(wrong > CERTAIN, wrong, CERTAIN, reasons, regions)
+    certain = evidence.certain
+    return Opinions(wrong > certain, wrong, certain, reasons, regions)

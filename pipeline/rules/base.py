@@ -25,7 +25,8 @@ class TagEvidence:
     `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`.
     `image_scores` (M,) are held-out scores of the whole images, `absent_scores` (A,) those of
     images that do not carry the tag. All scores come from models that have not seen the image;
-    `slope` is what their log-odds are worth (`evidence_slope`).
+    `slope` is what their log-odds are worth (`evidence_slope`), `certain` the probability of being
+    wrong above which tags go (`certain_from`).
     """
 
     name: str
@@ -35,6 +36,7 @@ class TagEvidence:
     image_scores: Floats
     absent_scores: Floats
     slope: float
+    certain: float
     of_image: Ints
     region_ids: list[str]
     features: Floats | Regions

@@ -25,6 +25,10 @@ ROUNDS, SETTLED = 30, 1e-5
 FEWEST_CARRIED = 8
 """Images that must carry a tag for it to have a say in the slope."""
 SLOPES = (0.1, 10.0)
+CERTAIN = 0.5
+"""The probability of being wrong above which tags go where nothing is known of the others."""
+LEAST_CERTAIN = 0.25
+"""A tag that is more than three times as likely right as wrong stays, whatever may be lost."""
 SAMPLE = 200_000
 """Pairs of image and tag that the slope is fitted on."""
 
@@ -89,3 +93,26 @@ def wrong_posterior(evidence: Floats) -> tuple[Floats, float]:
         share = float((wrong.sum() + PRIOR_SHARE * PRIOR_IMAGES) / (len(wrong) + PRIOR_IMAGES))
         share = min(share, MAX_SHARE)
     return wrong.astype(np.float32), share
+
+
+def certain_from(
+    scores: Floats, carried: Floats, unsure: Bools, slope: float, allowed: float
+) -> float:
+    """The probability of being wrong above which all tags together lose what is allowed.
+
+    So many right ones as `allowed` times the wrong ones that there seem to be: weak judges are
+    hardly ever sure, and 1 in 2 would be more careful with them than anyone asked for, while clean
+    tags have little to spend. Arguments as for `evidence_slope`, by the whole images' scores.
+    """
+    found = []
+    for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
+        mine, known = carried[:, column] > 0, scores[:, column] > 0
+        absent = known & ~mine & ~unsure[:, column]
+        if (known & mine).any() and absent.any():
+            own = support(scores[known & mine, column], scores[absent, column], slope)
+            found.append(wrong_posterior(own)[0])
+    if not found:
+        return CERTAIN
+    wrong = np.sort(np.concatenate(found).astype(np.float64))[::-1]
+    spent = np.searchsorted(np.cumsum(1 - wrong), allowed * wrong.sum(), side="right")
+    return float(np.clip(wrong[min(spent, len(wrong) - 1)], LEAST_CERTAIN, 1.0))

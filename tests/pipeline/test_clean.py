@@ -136,6 +136,7 @@ def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
         slopes = {
             "label_version": ["v"] * 4, "fold": [0, 0, 1, 1], "tag_id": [1, 2, 1, 2],
             "positives": [9] * 4, "slope": [0.25, 0.25, 0.75, 0.75],
+            "certain": [0.5, 0.5, 0.7, 0.7],
         }  # fmt: skip
         commit(lake, "calibrate", "corpus", {"thresholds": table_of("thresholds", zero | slopes)})
         after = verdicts(lake)
@@ -144,6 +145,7 @@ def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
             # Half the evidence: right tags are less surely right, wrong ones less surely wrong.
             less = new["score"] < old["score"]
             assert less == (old["verdict"] == "drop"), (old, new)
+            assert (old["threshold"], new["threshold"]) == pytest.approx((0.5, 0.6))
 
 
 def test_streamed_features_give_the_same_verdicts_whatever_the_batches(

@@ -11,7 +11,15 @@ from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules import RULES, find_rule
 from pipeline.rules.base import TagEvidence
-from pipeline.rules.noise import PRIOR_SHARE, evidence_slope, support, wrong_posterior
+from pipeline.rules.noise import (
+    CERTAIN,
+    LEAST_CERTAIN,
+    PRIOR_SHARE,
+    certain_from,
+    evidence_slope,
+    support,
+    wrong_posterior,
+)
 from pipeline.rules.outlier import distances
 
 RIGHT, WRONG = 90, 10
@@ -40,6 +48,7 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
         image_scores=sigmoid(scores),
         absent_scores=sigmoid(absent),
         slope=1.5,
+        certain=0.5,
         of_image=np.arange(images)[shuffled],
         region_ids=[f"r{i:03}" for i in shuffled],
         features=features[shuffled].astype(np.float32),
@@ -114,6 +123,59 @@ def test_support_is_zero_midway_between_images_with_and_without_the_tag() -> Non
     absent = sigmoid(np.array([-5.0, -4.0, -3.0]))
     carried = sigmoid(np.array([2.0, 2.0, 2.0, -4.0]))
     np.testing.assert_allclose(support(carried, absent, 1.0), [3, 3, 3, -3], atol=1e-3)
+
+
+def test_agreement_drops_what_is_certain_enough() -> None:
+    """Its cut is that of calibration, whatever it is."""
+    tag, rule = evidence(), find_rule("agreement")
+    scores = rule(tag, CleanConfig(), 0).scores
+    for cut in (0.2, float(np.median(scores)), 0.9):
+        found = rule(replace(tag, certain=cut), CleanConfig(), 0)
+        assert np.array_equal(found.drop, scores > cut)
+        assert found.threshold == cut
+
+
+def judged(apart: float, wrong: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores (1000, 20) of judges that see a thing `apart` from its absence, what is carried, and
+    which of it is right."""
+    chance = np.random.default_rng(seed)
+    carried = chance.random((1000, 20)) < 0.3
+    right = carried & (chance.random(carried.shape) >= wrong)
+    # Of two normal distributions of spread 1, their distance is the slope of the log-odds.
+    odds = chance.normal(np.where(right, apart / 2, -apart / 2), 1) * apart
+    return sigmoid(odds), carried.astype(np.float32), right
+
+
+@pytest.mark.parametrize("apart", [1.5, 2.5])
+def test_no_more_right_tags_go_than_are_allowed(apart: float) -> None:
+    scores, carried, right = judged(apart, 0.1)
+    sure = np.zeros_like(right)
+    shares = []
+    for allowed in (0.1, 0.3):
+        cut = certain_from(scores, carried, sure, 1.0, allowed)
+        gone = 0
+        for column in range(scores.shape[1]):
+            mine = carried[:, column] > 0
+            weight = support(scores[mine, column], scores[~mine, column], 1.0)
+            drop = wrong_posterior(weight)[0] > cut
+            gone += int((drop & right[mine, column]).sum())
+        shares.append(gone / int((carried > 0).sum() - right.sum()))
+    # So many right ones for each wrong one, as far as noise is known.
+    assert shares == pytest.approx([0.1, 0.3], rel=0.35)
+
+
+def test_strong_judges_drop_nothing_for_the_sake_of_the_allowance() -> None:
+    scores, carried, _ = judged(8, 0.1)
+    sure = np.zeros_like(scores, bool)
+    assert certain_from(scores, carried, sure, 1.0, 0.2) == LEAST_CERTAIN
+    assert certain_from(scores, carried, sure, 1.0, 0.0) > 0.9
+
+
+def test_without_examples_even_odds_decide() -> None:
+    scores, carried, right = judged(2, 0.1)
+    sure = np.zeros_like(right)
+    assert certain_from(scores, carried * 0, sure, 1.0, 0.2) == CERTAIN
+    assert certain_from(scores, carried, ~sure, 1.0, 0.2) == CERTAIN
 
 
 def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
