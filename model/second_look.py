@@ -111,7 +111,7 @@ class SecondLook(nn.Module):
 def _regression(
     inputs: Tensor, classes: Tensor, counts: Tensor, number: int
 ) -> tuple[Tensor, Tensor]:
-    """Weights (K, C) and biases (K,) of penalised multinomial regression of classes (R,), R >= 1.
+    """Weights (K, C) and biases (K,) of penalised multinomial regression of classes (R,).
 
     The weights of scikit-learn's, by the same method; for 24 images in a ninth of the time, for 533
     in a quarter.

@@ -71,9 +71,9 @@ class Calibrate(Stage):
                 else precision_thresholds(scores[others], targets[others], given)
             )
             # What would be generated is no example of an absent tag.
-            given_pairs = scores[others], targets[others], scores[others] >= cuts["generate"]
-            slope = evidence_slope(*given_pairs)
-            certain = certain_from(*given_pairs, slope, wanted["lose"])
+            judged = scores[others], targets[others], scores[others] >= cuts["generate"]
+            slope = evidence_slope(*judged)
+            certain = certain_from(*judged, slope, wanted["lose"])
             of_all = {"slope": slope, "certain": certain}
             tables.append(_rows(vocabulary, fold, cuts, targets[others], of_all))
         empty = table_of("thresholds", [])

@@ -66,9 +66,10 @@ class Clean(Stage):
             WHERE list_contains($units, s.tag_id::VARCHAR)
             ORDER BY s.tag_id, s.image_id
         """,
+        # The same for all units, whichever are judged together.
         "learned": "SELECT coalesce(avg(slope), 1.0) AS slope, "
-        f"coalesce(avg(certain), {CERTAIN}) AS certain FROM current_thresholds "
-        "WHERE list_contains($units, tag_id::VARCHAR)",
+        f"coalesce(avg(certain), {CERTAIN}) AS certain FROM ("
+        "SELECT DISTINCT fold, slope, certain FROM current_thresholds WHERE len($units) > 0)",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
     }
