@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from model.products import half_products
 from model.second_look import LARGEST, STRENGTH, SecondLook
 from model.train import train_tagger
 from tests.model.helpers import SMALL, queries, scenes
@@ -116,3 +117,15 @@ def test_training_gives_a_tagger_eyes_for_regions() -> None:
     odds = tagger.look(lone)[0]
     assert odds[2] > 1 > -1 > odds[3]
     assert not torch.equal(tagger.second.weights, torch.tensor([1.0, 0.0, 0.0]))
+
+
+def test_a_training_in_half_precision_fits_it_in_full() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(2000) % 7
+    features = torch.from_numpy(rng.normal(size=(2000, 256)).astype(np.float32))
+    ones = np.ones(len(labels), np.float32)
+    calm, hasty = SecondLook(256, 7), SecondLook(256, 7)
+    calm.fit(features, labels, ones)
+    with half_products():
+        hasty.fit(features, labels, ones)
+    assert torch.equal(hasty.linear.weight, calm.linear.weight)
