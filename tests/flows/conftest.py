@@ -47,11 +47,12 @@ class Service:
 
     def forget_deployments(self) -> None:
         """With their schedules, and the places that runs of killed workers still take."""
-        url = self.environment["PREFECT_API_URL"]
-        found = httpx.post(f"{url}/deployments/filter", json={}, timeout=START)
-        for deployment in found.raise_for_status().json():
-            gone = httpx.delete(f"{url}/deployments/{deployment['id']}", timeout=START)
-            gone.raise_for_status()
+        from prefect.client.orchestration import SyncPrefectClient
+
+        # Asks again where the server's database is busy, which it answers with 503.
+        with SyncPrefectClient(self.environment["PREFECT_API_URL"]) as client:
+            for deployment in client.read_deployments():
+                client.delete_deployment(deployment.id)
 
 
 def free_port() -> int:
