@@ -51,7 +51,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Method]:
     """What the others make of the same lake, by name."""
     units = lake.query("SELECT DISTINCT tag_id::VARCHAR AS unit FROM current_regions ORDER BY unit")
     names = units.column("unit").to_pylist()
-    inputs = {name: lake.query(sql, {"units": names}) for name, sql in Clean.inputs.items()}
+    batch = Batch.read(Clean.inputs, lake.query, names)
     fixed = config.clean.model_copy(update={"cut": "paper"})
 
     def paper(tag: TagEvidence) -> tuple[list[bool], Floats]:
@@ -63,7 +63,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Method]:
     }  # fmt: skip
     dropped: dict[str, set[Pair]] = {name: set() for name in rules}
     suspicion: dict[str, dict[Pair, float]] = {name: {} for name in rules}
-    for tag_id, _, evidence in tags_of(Batch(tuple(names), inputs), lake.batches):
+    for tag_id, _, evidence in tags_of(batch, lake.batches):
         pairs = [(image_id, tag_id) for image_id in evidence.image_ids]
         for name, rule in rules.items():
             gone, away = rule(evidence)

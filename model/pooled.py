@@ -7,12 +7,13 @@ those with few images. The problem is convex; some L-BFGS steps come near enough
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
+
+from model.steps import minimise
 
 TEXT_SHARE = 0.5
 """How far weights may follow the query, against 1 for a label's own."""
@@ -54,12 +55,8 @@ def fit_pooled(
     own = torch.zeros(means.shape[1], len(queries), requires_grad=True)
     shared = torch.zeros(means.shape[1], queries.shape[1], requires_grad=True)
     bias = bias.clone().requires_grad_(True)
-    optimizer = torch.optim.LBFGS(
-        [own, shared, bias], max_iter=steps, history_size=10, line_search_fn="strong_wolfe"
-    )
 
     def loss() -> Tensor:
-        optimizer.zero_grad()
         # Chunks get their gradient with respect to the joined weights; these pass it on once.
         weight = own + TEXT_SHARE * shared @ texts.T
         joined = weight.detach().requires_grad_(True)
@@ -74,8 +71,7 @@ def fit_pooled(
         torch.autograd.backward([weight, prior], [joined.grad, None])
         return total + prior.detach()
 
-    step: Callable[[Callable[[], Tensor]], Tensor] = optimizer.step
-    step(loss)
+    minimise(loss, [own, shared, bias], steps)
     with torch.no_grad():
         weight = (own + TEXT_SHARE * shared @ texts.T) / scale[:, None]
     return Pooled(weight.T.contiguous(), bias.detach())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,26 @@ def take_step(
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     optimizer.step()
+
+
+def minimise(
+    loss: Callable[[], Tensor], weights: Sequence[Tensor], steps: int, tolerance: float = 1e-7
+) -> None:
+    """L-BFGS with a line search on a convex `loss`, which also computes the gradients.
+
+    It ends after `steps`, or where no gradient exceeds `tolerance`.
+    """
+    optimizer = torch.optim.LBFGS(
+        weights, max_iter=steps, tolerance_grad=tolerance, history_size=10,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def graded() -> Tensor:
+        optimizer.zero_grad()
+        return loss()
+
+    step: Callable[[Callable[[], Tensor]], Tensor] = optimizer.step
+    step(graded)
 
 
 def rate_schedule(

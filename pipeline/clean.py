@@ -69,7 +69,7 @@ class Clean(Stage):
         # The same for all units, whichever are judged together.
         "learned": "SELECT coalesce(avg(slope), 1.0) AS slope, "
         f"coalesce(avg(certain), {CERTAIN}) AS certain FROM ("
-        "SELECT DISTINCT fold, slope, certain FROM current_thresholds WHERE len($units) > 0)",
+        "SELECT DISTINCT fold, slope, certain FROM current_thresholds)",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
     }

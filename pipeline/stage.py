@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -49,6 +49,17 @@ class Batch:
 
     units: tuple[str, ...]
     tables: Mapping[str, pa.Table]
+
+    @classmethod
+    def read(
+        cls, inputs: Mapping[str, str], query: Callable[..., pa.Table], units: Sequence[str]
+    ) -> Batch:
+        """The answers to a stage's `inputs`; `$units` is bound where it is asked for."""
+        asked = {"units": list(units)}
+        return cls(
+            tuple(units),
+            {name: query(sql, asked if "$units" in sql else None) for name, sql in inputs.items()},
+        )
 
     def __getitem__(self, name: str) -> pa.Table:
         return self.tables[name]

@@ -136,13 +136,9 @@ def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
     if not ready:
         stage.setup(context)
         ready.append(True)
-    parameters = {"units": [unit.id for unit in job.units]}
-    inputs = {
-        name: lake.query(sql, parameters if "$units" in sql else None)
-        for name, sql in stage.inputs.items()
-    }
+    batch = Batch.read(stage.inputs, lake.query, [unit.id for unit in job.units])
     crash_point(f"{job.stage}:read")
-    result = stage.run(Batch(tuple(parameters["units"]), inputs), context)
+    result = stage.run(batch, context)
     _check_balance(job, result)
     files = stage_rows(job, lake, result)
     crash_point(f"{job.stage}:staged")

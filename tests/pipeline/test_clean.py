@@ -106,9 +106,8 @@ def verdicts(lake: Lake, rows: int = 2048, backwards: bool = False) -> list[dict
     stage = Clean(Config(), 1)
     context = Context(lake.path, Config(), 1, lake.query, batches)
     units = [str(tag) for tag in SIZES]
-    inputs = {name: lake.query(sql, {"units": units}) for name, sql in Clean.inputs.items()}
     stage.setup(context)
-    result = stage.run(Batch(tuple(units), inputs), context)
+    result = stage.run(Batch.read(Clean.inputs, lake.query, units), context)
     assert {unit: counts.n_in for unit, counts in result.counts.items()} == {
         str(tag): count for tag, count in SIZES.items()
     }
