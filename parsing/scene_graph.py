@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
@@ -58,7 +58,7 @@ class SpacyParser:
         zone = self._nlp.memory_zone() if many else nullcontext()
         # One thread: products would differ in their last digits between machines.
         with wordnet.no_collector(), self._threads.limit(limits=1), zone:
-            docs = self._nlp.pipe((c.text for c in cleaned), batch_size=self.batch_size)
+            docs = self.docs([readable.text for readable in cleaned])
             for text, readable, doc in zip(new, cleaned, docs, strict=True):
                 found[text] = fresh = self._graph(text, readable, doc)
                 if len(text) <= MAX_CHARACTERS:
@@ -66,6 +66,12 @@ class SpacyParser:
         while len(self._seen) > REMEMBERED:
             del self._seen[next(iter(self._seen))]  # the oldest first
         return [graph for text in texts if (graph := found[text])]
+
+    def docs(self, texts: Sequence[str]) -> Iterator[Any]:
+        """spaCy's documents of readable texts, in order."""
+        from parsing.greedy import parsed
+
+        return parsed(self._nlp, texts, self.batch_size)
 
     def _graph(self, text: str, readable: CleanText, doc: Any) -> SceneGraph:
         note = None

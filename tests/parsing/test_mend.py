@@ -37,7 +37,7 @@ def test_chosen_rules_mend_as_all_do() -> None:
     parser = SpacyParser()
     parser.setup()
     changed = 0
-    for text, doc in zip(texts, parser._nlp.pipe([t.text for t in texts]), strict=True):
+    for text, doc in zip(texts, parser.docs([t.text for t in texts]), strict=True):
         first, second = (read_doc(doc, text.text, parser._lemmatize) for _ in range(2))
         read = rows(first)
         mend(first)
