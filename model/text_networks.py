@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from transformers import BlipTextConfig
 from transformers.models.blip.modeling_blip_text import BlipTextLMHeadModel, BlipTextModel
 
-from model.captioner import tokenizer
 from model.decoder import RecognitionDecoder
 from model.errors import ModelError
+from model.word_pieces import bert_tokenizer
 
 PROMPT = "a picture of "
 PROMPT_PIECES = 4
@@ -76,7 +76,7 @@ class TagGuidedCaptioner(nn.Module):
         Tags are joined by " | " in the order given and cut at 40 word pieces, as published. All 40
         positions are looked at later, those of the padding too (FACTS 4.8, 2).
         """
-        text = tokenizer()(
+        text = bert_tokenizer()(
             [" | ".join(row) for row in tags],
             padding="max_length", truncation=True, max_length=MAX_PIECES, return_tensors="pt",
         ).to(tokens.device)  # fmt: skip
@@ -97,7 +97,7 @@ class TagGuidedCaptioner(nn.Module):
 
         The first 4 targets are left out, though training captions carry no prompt (FACTS 4.8, 1).
         """
-        text = tokenizer()(
+        text = bert_tokenizer()(
             list(captions), padding="longest", truncation=True, max_length=MAX_PIECES,
             return_tensors="pt",
         ).to(tokens.device)  # fmt: skip
@@ -130,7 +130,7 @@ class TagGuidedCaptioner(nn.Module):
 
         `min_pieces` and `max_pieces` count the 4 pieces of the prompt (FACTS 4.8, 8).
         """
-        start = tokenizer()([PROMPT] * len(tokens), return_tensors="pt").input_ids[:, :-1]
+        start = bert_tokenizer()([PROMPT] * len(tokens), return_tensors="pt").input_ids[:, :-1]
         start[:, 0] = BEGIN
         decoder: Any = self.text_decoder
         found: Tensor = decoder.generate(
@@ -145,7 +145,7 @@ class TagGuidedCaptioner(nn.Module):
 
     def captions(self, tokens: Tensor, tags: Sequence[Sequence[str]], **limits: int) -> list[str]:
         """The captions of `pieces` as text, without the prompt."""
-        texts = tokenizer().batch_decode(
+        texts = bert_tokenizer().batch_decode(
             self.pieces(tokens, tags, **limits), skip_special_tokens=True
         )
         return [text[len(PROMPT) :].strip() for text in texts]

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from model.captioner import tokenizer
 from model.errors import ModelError
+from model.word_pieces import bert_tokenizer
 
 _PACKAGE = "groundingdino.models.GroundingDINO.groundingdino"
 _CONFIGS = {96: "GroundingDINO_SwinT_OGC", 128: "GroundingDINO_SwinB_cfg"}
@@ -136,7 +136,7 @@ def _given(bert: BertModel) -> Iterator[ModuleType]:
     package: Any = import_module(_PACKAGE)
     source, wrapper = package.get_tokenlizer, package.BertModelWarper
     package.get_tokenlizer = SimpleNamespace(
-        get_tokenlizer=lambda _: tokenizer(), get_pretrained_language_model=lambda _: bert
+        get_tokenlizer=lambda _: bert_tokenizer(), get_pretrained_language_model=lambda _: bert
     )
     package.BertModelWarper = Bert
     try:

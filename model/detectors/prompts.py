@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from model.captioner import tokenizer as pieces_of_bert
 from model.errors import ModelError
+from model.word_pieces import bert_tokenizer
 
 MOST_PIECES = 256
 
@@ -56,7 +56,7 @@ def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
 
 def tokenize(texts: Sequence[str]) -> Any:
     """Word pieces of bert-base-uncased, padded to the longest text: input_ids, masks (B, T)."""
-    return pieces_of_bert()(list(texts), padding="longest", return_tensors="pt")
+    return bert_tokenizer()(list(texts), padding="longest", return_tensors="pt")
 
 
 def _clean(name: str) -> str:
@@ -66,4 +66,4 @@ def _clean(name: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def _length(name: str) -> int:
-    return len(pieces_of_bert().tokenize(name))
+    return len(bert_tokenizer().tokenize(name))

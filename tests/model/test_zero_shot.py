@@ -17,12 +17,12 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from model.captioner import tokenizer
 from model.clip import CLIP_MEAN, CLIP_STD, Clip
 from model.errors import ModelError
 from model.pixels import Pixels
 from model.prompts import sentences
 from model.text import TEMPLATES
+from model.word_pieces import bert_tokenizer
 from model.zero_shot import BlipTagger, ClipTagger
 
 PICTURES = [Image.effect_noise((40, 30), sigma).convert("RGB") for sigma in (20, 90)]
@@ -54,7 +54,7 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def blip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blip")
-    tokenizer().save_pretrained(folder)
+    bert_tokenizer().save_pretrained(folder)
     torch.manual_seed(0)
     text = {
         "vocab_size": 30522, "hidden_size": 16, "encoder_hidden_size": 16, "intermediate_size": 24,
@@ -103,7 +103,7 @@ def test_blip_scores_are_its_own_cosines(blip_folder: Path) -> None:
     for column, name in enumerate(("dog", "a red car")):
         own = torch.zeros(2)
         for template in TEMPLATES:
-            words = tokenizer()(template.format(name), return_tensors="pt")
+            words = bert_tokenizer()(template.format(name), return_tensors="pt")
             own += model(
                 words.input_ids, pixel_values=pixels, attention_mask=words.attention_mask,
                 use_itm_head=False,
