@@ -51,8 +51,14 @@ def sample(
 ) -> None:
     """Draw questions for a person, over all tags and what cleaning made of them."""
     from pipeline.answers import draw, write_questions
+    from pipeline.errors import PlanError
     from storage.lake import Lake
 
+    if out.exists():
+        raise PlanError(
+            f"{out}: exists already; bring its answers in with `tagwright certify answers`, "
+            "or name a new file"
+        )
     with Lake.open(lake, read_only=True) as opened:
         rows = draw(opened, size, seed, truth=truth)
     write_questions(out, rows)

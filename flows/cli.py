@@ -10,7 +10,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from flows import (
     models,
 )
 from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, Workers
+
+if TYPE_CHECKING:
+    from pipeline.runner import Runner
 
 app = typer.Typer(
     name="tagwright",
@@ -35,6 +38,9 @@ app.add_typer(certify.app, name="certify")
 app.command()(models.train)
 app.command()(models.tag)
 app.command()(models.evaluate)
+
+
+_INTERRUPTED = 130
 
 
 class TableFormat(StrEnum):
@@ -52,9 +58,11 @@ def main() -> None:
 
     try:
         app()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit, RuntimeError) as stop:
+        if not _interrupted(stop):
+            raise
         print("interrupted; run again to go on where it stopped", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -63,6 +71,13 @@ def main() -> None:
             raise
         print(f"error: {one_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _interrupted(stop: BaseException) -> bool:
+    """Whether that is Ctrl-C: by itself, as typer tells it, or as DuckDB does within a query."""
+    if isinstance(stop, SystemExit):
+        return stop.code == _INTERRUPTED
+    return isinstance(stop, KeyboardInterrupt) or str(stop) == "Query interrupted"
 
 
 @app.command()
@@ -153,13 +168,29 @@ def _run(
     runner = Runner(lake, loaded, workers=workers or cores(), reporter=Bars())
     if next_cycle:
         runner.cycle += 1
-    done = runner.run(first=first, until=until, force=force)
+    try:
+        done = runner.run(first=first, until=until, force=force)
+    finally:
+        _tell_missed(runner)
     if as_json:
         print(json.dumps([vars(summary) for summary in done]))
         return
     for summary in done:
         words = f"{summary.ran} of {summary.units} units" if summary.ran else "nothing to do"
         print(f"{summary.stage:<16} {words:<24} {summary.seconds:6.1f} s")
+
+
+def _tell_missed(runner: Runner) -> None:
+    from pipeline.returned import still_missed
+
+    count, first = still_missed(runner.lake)
+    if count:
+        print(
+            f"{count} pictures could not be read, such as {first}; the next run takes in those "
+            "that are back; all: tagwright sql "
+            "\"SELECT item, uri, detail FROM current_rejects WHERE reason = 'image-vanished'\"",
+            file=sys.stderr,
+        )
 
 
 @app.command()

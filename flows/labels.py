@@ -182,6 +182,10 @@ def review(
         answers = read_rows(file)
         _change(lake, config, set, lambda s: apply_review(s, answers))
         return
+    if file.exists():
+        raise PlanError(
+            f"{file}: exists already; take its answers in with --apply, or name a new file"
+        )
     least = load_config(config, set or []).label.min_mentions
     rows = questions(system_named(lake, None), every, least)
     file.write_text(to_text(rows, file.suffix), encoding="utf-8")

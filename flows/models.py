@@ -38,6 +38,8 @@ def tag(
     from pipeline.tagging import tag_pictures
 
     asked = None if tags is None else [name.strip() for name in tags.split(",") if name.strip()]
+    if asked == []:
+        raise typer.BadParameter(f"{tags!r} names no tag", param_hint="--tags")
     found, unread = tag_pictures(
         lake, Wanted(model, names, thresholds, clip), [str(path) for path in images], asked
     )

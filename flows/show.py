@@ -7,11 +7,14 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
+from itertools import chain, count
 from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def _console() -> Console:
@@ -32,12 +35,21 @@ def _cell(value: Any) -> str:
 
 
 def _draw(rows: Sequence[dict[str, Any]], names: Sequence[str], title: str | None = None) -> None:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in names:
-        numeric = any(isinstance(r[name], int | float) for r in rows[:20])
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in names))
+    _draw_columns([[row[name] for row in rows] for name in names], names, title)
+
+
+def _draw_columns(
+    columns: Sequence[Sequence[Any]], names: Sequence[str], title: str | None = None
+) -> None:
+    # As `Text`, for rich would take "[b]" in a caption for markup.
+    table = Table(
+        title=None if title is None else Text(title), title_justify="left", header_style="bold"
+    )
+    for name, column in zip(names, columns, strict=True):
+        numeric = any(isinstance(value, int | float) for value in column[:20])
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in zip(*columns, strict=True):
+        table.add_row(*(Text(_cell(value)) for value in row))
     _console().print(table)
 
 
@@ -46,6 +58,8 @@ def _jsonable(value: Any) -> Any:
         return None
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, Decimal):  # what DuckDB's sums are
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
         return {key: _jsonable(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -60,18 +74,28 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: pa.Table, format: str) -> None:
     """Query results as a table, CSV, JSON or Parquet on standard output."""
+    rows = rows.rename_columns(_distinct(rows.schema.names))
     if format == "json":
         print_json(rows.to_pylist())
     elif format == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(rows.schema.names)
-        writer.writerows([list(row.values()) for row in rows.to_pylist()])
+        writer.writerows(zip(*(column.to_pylist() for column in rows.columns), strict=True))
     elif format == "parquet":
         import pyarrow.parquet as pq
 
         pq.write_table(rows, sys.stdout.buffer)
     else:
-        _draw(rows.to_pylist(), rows.schema.names)
+        _draw_columns([column.to_pylist() for column in rows.columns], rows.schema.names)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """A name for each column: of a join's two columns `name` the second is `name_1`."""
+    found: list[str] = []
+    for name in names:
+        tries = chain([name], (f"{name}_{n}" for n in count(1)))
+        found.append(next(one for one in tries if one not in found))
+    return found
 
 
 def print_rows(rows: Sequence[dict[str, Any]], names: Sequence[str], as_json: bool) -> None:

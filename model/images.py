@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from threading import Lock
 
 import numpy as np
@@ -48,7 +49,9 @@ def load_image(data: bytes, side: int | None = None) -> Image.Image:
     except UnreadableImage:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"not a readable picture: {error}") from error
+        # Pillow names the buffer by its address in memory, which says nothing.
+        why = re.sub(r" <_io\.BytesIO object at \w+>", "", str(error))
+        raise UnreadableImage(f"not a readable picture: {why}") from error
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -123,6 +123,8 @@ def add(
     for form in forms:
         if not form:
             raise ParsingError("A tag needs a name: the empty text is none.")
+        if not form.isprintable():
+            raise ParsingError(f"{form!r} has characters that are none to read, such as line ends.")
         of = known.get((form, PART[kind]))
         if of is not None and of.tag_id is not None:
             raise ParsingError(f"{form!r} belongs to tag {of.tag_id} already: merge or split that.")

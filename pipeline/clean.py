@@ -75,8 +75,13 @@ class Clean(Stage):
     }
     sections = ("clean",)
 
-    def setup(self, context: Context) -> None:
+    def check(self) -> None:
         """Look the rules up, so that an unknown name is told before any work."""
+        for name in self.config.clean.rules:
+            find_rule(name)
+
+    def setup(self, context: Context) -> None:
+        """Look the rules up."""
         self.rules = {name: find_rule(name) for name in self.config.clean.rules}
 
     def run(self, batch: Batch, context: Context) -> Result:

@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError
 class Section(BaseModel):
     """A section of the config: frozen, and unknown keys are an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class IngestConfig(Section):
@@ -223,7 +223,11 @@ def apply_setting(values: dict[str, Any], setting: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise ConfigError(f"--set {setting}: {parent} is not a section")
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"--set {setting}: {text!r} is no YAML value ({why})") from None
 
 
 def _explain(error: ValidationError, root: type[BaseModel] = Config) -> str:

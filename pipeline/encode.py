@@ -15,6 +15,7 @@ from model.images import load_image
 from pipeline.columns import Halves, blobs_of, constant, table_of
 from pipeline.errors import SourceError
 from pipeline.pictures import picture_bytes
+from pipeline.returned import VANISHED
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 _LOADED, _PIXELS = 32, 1 << 26  # decoded pictures in memory at a time, and pixels of all but one
@@ -67,7 +68,7 @@ class Encode(Stage):
 def _reject(row: Mapping[str, Any], detail: str) -> dict[str, Any]:
     return {
         "stage": "encode", "item": row["name"], "uri": row["uri"], "image_id": row["image_id"],
-        "reason": "image-vanished", "detail": detail,
+        "reason": VANISHED, "detail": detail,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from PIL import Image
 
 from model.crops import crop_features, cut
-from model.detectors import DetectorSettings, View, make_detector, weights_digest
+from model.detectors import DetectorSettings, View, check_detector, make_detector, weights_digest
 from model.encoder import Encoder, encoder_with, make_encoder
 from model.errors import ModelError
 from model.images import load_image
@@ -36,6 +36,7 @@ from pipeline.errors import SourceError
 from pipeline.fingerprint import digest
 from pipeline.models import load_taggers
 from pipeline.pictures import picture_bytes
+from pipeline.returned import VANISHED
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 
@@ -88,6 +89,10 @@ class Ground(Stage):
             "folds": self.config.baseline.folds, "weights": weights_digest(config.weights),
             "encoder": encoder,
         }  # fmt: skip
+
+    def check(self) -> None:
+        """Look the detector up, so that an unknown name is told before any work."""
+        check_detector(self.config.ground.detector)
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -231,7 +236,7 @@ def _views(
         except (OSError, ModelError, SourceError) as error:
             rejects.append(
                 {"stage": "ground", "item": source["name"], "uri": source["uri"],
-                 "image_id": image_id, "reason": "image-vanished", "detail": str(error)}
+                 "image_id": image_id, "reason": VANISHED, "detail": str(error)}
             )  # fmt: skip
             return None
 

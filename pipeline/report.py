@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import jinja2
 from model.errors import ModelError
 from model.images import load_image
 from pipeline.certificate import certificate
-from pipeline.errors import SourceError
+from pipeline.errors import PlanError, SourceError
 from pipeline.readers import read_uri
 from storage.lake import Lake
 
@@ -105,7 +106,9 @@ def write_report(
         pictures=_pictures(lake),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_suffix(".tmp")
+    if out.is_dir():
+        raise PlanError(f"{out}: is a folder; name a file, such as {out / 'report.html'}")
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(out)
 

@@ -29,6 +29,7 @@ from pipeline.models import TrainedBy, model_rows, save_model
 from pipeline.published import DOUBTED, PUBLISHED, targets_of
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
+from storage.sql import check_query
 
 
 class Retrain(Stage):
@@ -53,6 +54,10 @@ class Retrain(Stage):
     def identity(self) -> dict[str, Any]:
         """A later cycle trains anew."""
         return {"cycle": self.cycle, "text": TextEncoder().digest}
+
+    def check(self) -> None:
+        """Read the query, so that a mistake in it is told before any work."""
+        check_query(self.config.retrain.clean_subset)
 
     def run(self, batch: Batch, context: Context) -> Result:
         """Models of role retrained and, where the clean subset has images, fine-tuned."""

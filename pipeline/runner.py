@@ -23,6 +23,7 @@ from pipeline.errors import PlanError
 from pipeline.fingerprint import digest, digest_keys
 from pipeline.plan import CYCLE, OUTSIDE, check_plan
 from pipeline.reporting import Quiet, Reporter, relay
+from pipeline.returned import take_back
 from pipeline.stage import Stage, Unit
 from pipeline.work import Job, Staged, execute, in_pool, start_worker, work_id
 from storage.crash import crash_point
@@ -110,6 +111,8 @@ class Runner:
             current = self.current(name)
             if current and current["fingerprint"] == fingerprint:
                 return []
+        if stage.unit == "shard":
+            take_back(self.lake, self.run_id)
         todo = self._not_done(stage, fingerprint, self.units(stage))
         return [
             Job(
@@ -127,6 +130,7 @@ class Runner:
         rows = []
         for name, kind in CYCLE.items():
             stage = kind(self.config, self.cycle)
+            stage.check()
             fingerprint, units = self.fingerprint(name), self.units(stage)
             current = self.current(name) if stage.pinned else None
             if current and current["fingerprint"] == fingerprint:

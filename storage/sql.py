@@ -43,6 +43,17 @@ def run_sql(path: Path, sql: str, *, snapshot: int | None = None) -> pa.Table:
             raise BadSQL(str(error).strip()) from error
 
 
+def check_query(sql: str) -> None:
+    """Whether this is one plain query, as far as that can be told without a lake.
+
+    Raises:
+        RefusedSQL: the statement is not a plain query.
+        BadSQL: it is no SQL.
+    """
+    with duckdb.connect(config={}) as connection:
+        _check(connection, sql)
+
+
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     try:
         statements = connection.extract_statements(sql)

@@ -60,9 +60,18 @@ def make_detector(
     Raises:
         ModelError: there is none, or its weights cannot be read; the message says what to do.
     """
+    check_detector(name)
+    return DETECTORS[name](tagger, names, settings)
+
+
+def check_detector(name: str) -> None:
+    """Whether there is a detector of that name.
+
+    Raises:
+        ModelError: there is none.
+    """
     if name not in DETECTORS:
         raise ModelError(f"unknown detector {name!r}; choose from: {', '.join(sorted(DETECTORS))}")
-    return DETECTORS[name](tagger, names, settings)
 
 
 def weights_digest(weights: Path | None) -> str | None:

@@ -1,0 +1,62 @@
+"""Pictures that a stage could not read and that are back: their shards are done again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from pipeline.errors import SourceError
+from pipeline.fingerprint import digest
+from pipeline.pictures import picture_bytes
+from storage.lake import Lake
+from storage.schemas import TABLES
+
+VANISHED = "image-vanished"
+"""Why an image is among the rejects of a stage that looks at pictures."""
+_MISSED = (
+    f"SELECT r.work_id, r.image_id, r.uri, l.unit FROM current_rejects r "
+    f"JOIN current_ledger l USING (work_id) WHERE r.reason = '{VANISHED}' ORDER BY ALL"
+)
+
+
+def take_back(lake: Lake, run_id: str) -> None:
+    """Give each shard with such pictures a new digest, by which all that was made of it is old.
+
+    The digest names what missed them, so a second call before they are looked at changes nothing.
+    """
+    back: dict[str, list[str]] = defaultdict(list)
+    for row in lake.query(_MISSED).to_pylist():
+        if _readable(row["image_id"], row["uri"]):
+            back[row["unit"]].append(f"{row['work_id']} {row['image_id']}")
+    if not back:
+        return
+    shards = lake.query(
+        "SELECT * FROM current_ledger WHERE stage = 'ingest' AND list_contains($units, unit)",
+        {"units": list(back)},
+    ).to_pylist()
+    names = [name for name in TABLES["ledger"].schema.names if name not in ("seq", "committed_at")]
+    rows = []
+    for shard in shards:
+        wanted = digest([shard["unit"], back[shard["unit"]]])
+        if shard["unit_digest"] != wanted:
+            rows.append(
+                {name: shard[name] for name in names} | {"unit_digest": wanted, "run_id": run_id}
+            )
+    if rows:
+        lake.commit({}, rows, "ingest")
+
+
+def _readable(image_id: str, uri: str) -> bool:
+    try:
+        picture_bytes(image_id, uri)
+    except (OSError, SourceError):
+        return False
+    return True
+
+
+def still_missed(lake: Lake) -> tuple[int, str]:
+    """How many pictures are missed, and the first of them with the reason."""
+    found = lake.query(
+        "SELECT count(DISTINCT image_id) AS images, min(item || ': ' || detail) AS first "
+        f"FROM current_rejects WHERE reason = '{VANISHED}'"
+    ).to_pylist()[0]
+    return found["images"], found["first"] or ""
