@@ -34,12 +34,13 @@ def tag(
 ) -> None:
     """Tags of pictures with their scores; with --tags the scores of just these, known or not."""
     from flows.show import print_rows
+    from pipeline.errors import PlanError
     from pipeline.taggers import Wanted
     from pipeline.tagging import tag_pictures
 
     asked = None if tags is None else [name.strip() for name in tags.split(",") if name.strip()]
     if asked == []:
-        raise typer.BadParameter(f"{tags!r} names no tag", param_hint="--tags")
+        raise PlanError(f"--tags {tags!r}: names no tag; write them as 'dog, red ball'")
     found, unread = tag_pictures(
         lake, Wanted(model, names, thresholds, clip), [str(path) for path in images], asked
     )

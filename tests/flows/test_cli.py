@@ -104,6 +104,15 @@ BAD = [
     (["bench", "nothing"], "planted"),
     (["status", "--lake", "{tmp}/nowhere"], "tagwright init"),
     (["init"], "already"),
+    (["plan", "--set", "clean.rules=[nope]"], "agreement"),
+    (["plan", "--set", "ground.detector=nope"], "attention"),
+    (["plan", "--set", "retrain.clean_subset=nonsense"], "nonsense"),
+    (["plan", "--set", "gate.min_gain=.nan"], "gate.min_gain"),
+    (["plan", "--set", "clean.cut=["], "clean.cut=["),
+    (["report", "--out", "{tmp}"], "is a folder"),
+    (["tag", "--tags", " , ", "{tmp}/a.jpg"], "names no tag"),
+    (["labels", "review", "{tmp}/good.csv"], "exists already"),
+    (["certify", "sample", "--out", "{tmp}/good.csv"], "exists already"),
 ]
 
 

@@ -26,6 +26,8 @@ def test_show_edit_diff_export(demo_copy: Path, tmp_path: Path, cli: Cli) -> Non
     review = tmp_path / "review.csv"
     assert cli("labels", "review", review, "--all", *lake).returncode == 0
     rows = list(csv.DictReader(review.read_text().splitlines()))
+    again = cli("labels", "review", review, *lake)  # would overwrite answers
+    assert again.returncode == 1 and "--apply" in again.stderr
     for row in rows:
         row["state"] = "rejected" if row["surface"] == "walking fish" else row["state"]
     with review.open("w", newline="") as file:

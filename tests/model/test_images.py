@@ -42,6 +42,13 @@ def test_truncated_pictures_are_refused(kind: str, share: float) -> None:
         load_image(data[: int(len(data) * share)])
 
 
+def test_a_reason_is_the_same_in_every_process() -> None:
+    with pytest.raises(UnreadableImage) as refused:
+        load_image(b"hello")
+    assert "identify image file" in str(refused.value)
+    assert "0x" not in str(refused.value)
+
+
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + bytes(40)])
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ModelError):

@@ -195,3 +195,10 @@ def test_published_lists_keep_their_ids(tmp_path, system: LabelSystem) -> None: 
         PublishedList.read(tags)
     with pytest.raises(ParsingError, match="retired"):
         to_published(merge(system, "dog", "car"))
+
+
+@pytest.mark.parametrize("form", ["x\ny", "tab\there", "null\0"])
+def test_a_form_is_one_line(system: LabelSystem, form: str) -> None:
+    for name, forms in ((form, ()), ("axolotl", (form,))):
+        with pytest.raises(ParsingError, match="line ends"):
+            add(system, name, "object", forms)
