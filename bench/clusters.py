@@ -27,7 +27,7 @@ from pipeline.config import CleanConfig
 from pipeline.dataset import Ints
 from pipeline.errors import PlanError
 from pipeline.rules.base import TagEvidence
-from pipeline.rules.noise import CERTAIN
+from pipeline.rules.noise import CERTAIN, PRIOR_SHARE
 from pipeline.rules.outlier import clusters_for, outlier
 
 REGIONS, TAGS, CHANNELS = 1_000_000, 4_585, 512
@@ -117,8 +117,8 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
         chance = rng.random(size).astype(np.float32)
         evidence = TagEvidence(
             "tag", "object", names, np.ones(size, np.bool_), chance,
-            rng.random(100).astype(np.float32), 1.0, CERTAIN, np.arange(size), names, features,
-            chance, chance, names,
+            rng.random(100).astype(np.float32), 1.0, CERTAIN, PRIOR_SHARE, np.arange(size), names,
+            features, chance, chance, names,
         )  # fmt: skip
         verdicts += len(outlier(evidence, CleanConfig(), seed).drop)
     return verdicts

@@ -19,7 +19,7 @@ from model.metrics import best_f1_thresholds, precision_thresholds
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
 from pipeline.fingerprint import digest
-from pipeline.rules.noise import certain_from, evidence_slope
+from pipeline.rules.noise import certain_from, evidence_slope, wrong_share
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD_OUT_SCORES = """
@@ -36,7 +36,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 5
+    version = 6
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -73,8 +73,9 @@ class Calibrate(Stage):
             # What would be generated is no example of an absent tag.
             judged = scores[others], targets[others], scores[others] >= cuts["generate"]
             slope = evidence_slope(*judged)
-            certain = certain_from(*judged, slope, wanted["lose"])
-            of_all = {"slope": slope, "certain": certain}
+            noise = wrong_share(*judged, slope)
+            certain = certain_from(*judged, slope, noise, wanted["lose"])
+            of_all = {"slope": slope, "noise": noise, "certain": certain}
             tables.append(_rows(vocabulary, fold, cuts, targets[others], of_all))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty

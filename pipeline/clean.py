@@ -15,7 +15,7 @@ from pipeline.dataset import Ints
 from pipeline.regions import Regions, unit
 from pipeline.rules import find_rule
 from pipeline.rules.base import Opinions, TagEvidence
-from pipeline.rules.noise import CERTAIN
+from pipeline.rules.noise import CERTAIN, PRIOR_SHARE
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD = 32_768
@@ -33,7 +33,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 5
+    version = 6
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
@@ -68,8 +68,9 @@ class Clean(Stage):
         """,
         # The same for all units, whichever are judged together.
         "learned": "SELECT coalesce(avg(slope), 1.0) AS slope, "
-        f"coalesce(avg(certain), {CERTAIN}) AS certain FROM ("
-        "SELECT DISTINCT fold, slope, certain FROM current_thresholds)",
+        f"coalesce(avg(certain), {CERTAIN}) AS certain, "
+        f"coalesce(avg(noise), {PRIOR_SHARE}) AS noise FROM ("
+        "SELECT DISTINCT fold, slope, certain, noise FROM current_thresholds)",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
     }
@@ -252,6 +253,7 @@ def _evidence(
         absent_scores=values[:-1][~carried],
         slope=learned["slope"],
         certain=learned["certain"],
+        noise=learned["noise"],
         of_image=of_image,
         region_ids=ids,
         features=features,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 6
+CATALOG_VERSION = 7
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -231,6 +231,7 @@ _ALL = (
         positives=I32,
         slope=F32,
         certain=F32,
+        noise=F32,
     ),
     _table(
         "regions",

@@ -30,7 +30,8 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
         return left_alone(evidence, regions, why)
     of_image = support(evidence.image_scores, evidence.absent_scores, evidence.slope)
     of_region = np.maximum(log_odds(clearest), 0)
-    wrong, _ = wrong_posterior((of_image + REGION_SHARE * of_region).astype(np.float32))
+    weight = (of_image + REGION_SHARE * of_region).astype(np.float32)
+    wrong, _ = wrong_posterior(weight, evidence.noise)
     reasons = []
     for row, region in enumerate(regions):
         reason = (

@@ -26,7 +26,8 @@ class TagEvidence:
     `image_scores` (M,) are held-out scores of the whole images, `absent_scores` (A,) those of
     images that do not carry the tag. All scores come from models that have not seen the image;
     `slope` is what their log-odds are worth (`evidence_slope`), `certain` the probability of being
-    wrong above which tags go (`certain_from`).
+    wrong above which tags go (`certain_from`), `noise` the share that is wrong of all tags
+    (`wrong_share`).
     """
 
     name: str
@@ -37,6 +38,7 @@ class TagEvidence:
     absent_scores: Floats
     slope: float
     certain: float
+    noise: float
     of_image: Ints
     region_ids: list[str]
     features: Floats | Regions

@@ -18,10 +18,11 @@ from pipeline.rules.base import Bools
 PRIOR_SHARE = 0.1
 """Share of wrong tags expected before looking, as in RAM's fixed cut."""
 PRIOR_IMAGES = 200
-"""How many images the prior counts for: with fewer, a tag's noise is mostly its hard images."""
+"""How many images what is expected counts for: with fewer, a tag's noise is its hard images."""
+LEAST_SHARE = 0.001
 MAX_SHARE = 0.5
 """A tag of which more is wrong than right cannot be told from its noise."""
-ROUNDS, SETTLED = 30, 1e-5
+ROUNDS, SETTLED = 100, 1e-5
 FEWEST_CARRIED = 8
 """Images that must carry a tag for it to have a say in the slope."""
 SLOPES = (0.1, 10.0)
@@ -79,38 +80,61 @@ def evidence_slope(scores: Floats, carried: Floats, unsure: Bools) -> float:
     return float(np.clip(fitted.coef_[0, 0], *SLOPES))
 
 
-def wrong_posterior(evidence: Floats) -> tuple[Floats, float]:
+def wrong_posterior(evidence: Floats, expected: float = PRIOR_SHARE) -> tuple[Floats, float]:
     """The probability (M,) that each tag is wrong, and the share that is.
 
-    `evidence` (M,) are log-odds that a tag is right, before any share of wrong tags.
+    `evidence` (M,) are log-odds that a tag is right, before any share of wrong tags; `expected` is
+    the share that is wrong of all tags together.
     """
-    share, before = PRIOR_SHARE, 0.0
+    return _em(evidence, expected, PRIOR_IMAGES)
+
+
+def _em(evidence: Floats, expected: float, counts: int) -> tuple[Floats, float]:
+    """Posterior and share; what is expected counts for so many images."""
+    share, before = expected, 0.0
     for _ in range(ROUNDS):
         if abs(share - before) < SETTLED:
             break
         before = share
         wrong = 1 / (1 + np.exp(evidence.astype(np.float64) - np.log(share / (1 - share))))
-        share = float((wrong.sum() + PRIOR_SHARE * PRIOR_IMAGES) / (len(wrong) + PRIOR_IMAGES))
-        share = min(share, MAX_SHARE)
+        share = float((wrong.sum() + expected * counts) / (len(wrong) + counts))
+        share = min(max(share, LEAST_SHARE), MAX_SHARE)
     return wrong.astype(np.float32), share
 
 
-def certain_from(
-    scores: Floats, carried: Floats, unsure: Bools, slope: float, allowed: float
-) -> float:
-    """The probability of being wrong above which all tags together lose what is allowed.
-
-    So many right ones as `allowed` times the wrong ones that there seem to be: weak judges are
-    hardly ever sure, and 1 in 2 would be more careful with them than anyone asked for, while clean
-    tags have little to spend. Arguments as for `evidence_slope`, by the whole images' scores.
-    """
+def _own_supports(scores: Floats, carried: Floats, unsure: Bools, slope: float) -> list[Floats]:
+    """The support of each tag's images that carry it; arguments as for `evidence_slope`."""
     found = []
     for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
         mine, known = carried[:, column] > 0, scores[:, column] > 0
         absent = known & ~mine & ~unsure[:, column]
         if (known & mine).any() and absent.any():
-            own = support(scores[known & mine, column], scores[absent, column], slope)
-            found.append(wrong_posterior(own)[0])
+            found.append(support(scores[known & mine, column], scores[absent, column], slope))
+    return found
+
+
+def wrong_share(scores: Floats, carried: Floats, unsure: Bools, slope: float) -> float:
+    """The share of wrong tags that there seems to be of all together; `PRIOR_SHARE` of too little.
+
+    A tag's own share is uncertain while it has few images, and is held near this one. Arguments as
+    for `evidence_slope`.
+    """
+    found = _own_supports(scores, carried, unsure, slope)
+    return _em(np.concatenate(found), PRIOR_SHARE, 0)[1] if found else PRIOR_SHARE
+
+
+def certain_from(
+    scores: Floats, carried: Floats, unsure: Bools, slope: float, expected: float, allowed: float
+) -> float:
+    """The probability of being wrong above which all tags together lose what is allowed.
+
+    So many right ones as `allowed` times the wrong ones that there seem to be: weak judges are
+    hardly ever sure, and 1 in 2 would be more careful with them than anyone asked for, while clean
+    tags have little to spend. `expected` is what `wrong_share` gives; the other arguments are as
+    for `evidence_slope`, by the whole images' scores.
+    """
+    supports = _own_supports(scores, carried, unsure, slope)
+    found = [wrong_posterior(own, expected)[0] for own in supports]
     if not found:
         return CERTAIN
     wrong = np.sort(np.concatenate(found).astype(np.float64))[::-1]

@@ -67,7 +67,7 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative
     wrong, share = wrong_posterior(
-        support(evidence.image_scores, evidence.absent_scores, evidence.slope)
+        support(evidence.image_scores, evidence.absent_scores, evidence.slope), evidence.noise
     )
     share = PAPER_SHARE if config.cut == "paper" else share
     cut = int(share * len(nearest))

@@ -19,6 +19,7 @@ from pipeline.rules.noise import (
     evidence_slope,
     support,
     wrong_posterior,
+    wrong_share,
 )
 from pipeline.rules.outlier import distances
 
@@ -49,6 +50,7 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
         absent_scores=sigmoid(absent),
         slope=1.5,
         certain=0.5,
+        noise=PRIOR_SHARE,
         of_image=np.arange(images)[shuffled],
         region_ids=[f"r{i:03}" for i in shuffled],
         features=features[shuffled].astype(np.float32),
@@ -152,7 +154,7 @@ def test_no_more_right_tags_go_than_are_allowed(apart: float) -> None:
     sure = np.zeros_like(right)
     shares = []
     for allowed in (0.1, 0.3):
-        cut = certain_from(scores, carried, sure, 1.0, allowed)
+        cut = certain_from(scores, carried, sure, 1.0, 0.1, allowed)
         gone = 0
         for column in range(scores.shape[1]):
             mine = carried[:, column] > 0
@@ -167,15 +169,15 @@ def test_no_more_right_tags_go_than_are_allowed(apart: float) -> None:
 def test_strong_judges_drop_nothing_for_the_sake_of_the_allowance() -> None:
     scores, carried, _ = judged(8, 0.1)
     sure = np.zeros_like(scores, bool)
-    assert certain_from(scores, carried, sure, 1.0, 0.2) == LEAST_CERTAIN
-    assert certain_from(scores, carried, sure, 1.0, 0.0) > 0.9
+    assert certain_from(scores, carried, sure, 1.0, 0.1, 0.2) == LEAST_CERTAIN
+    assert certain_from(scores, carried, sure, 1.0, 0.1, 0.0) > 0.9
 
 
 def test_without_examples_even_odds_decide() -> None:
     scores, carried, right = judged(2, 0.1)
     sure = np.zeros_like(right)
-    assert certain_from(scores, carried * 0, sure, 1.0, 0.2) == CERTAIN
-    assert certain_from(scores, carried, ~sure, 1.0, 0.2) == CERTAIN
+    assert certain_from(scores, carried * 0, sure, 1.0, 0.1, 0.2) == CERTAIN
+    assert certain_from(scores, carried, ~sure, 1.0, 0.1, 0.2) == CERTAIN
 
 
 def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
@@ -229,6 +231,26 @@ def test_the_noise_of_a_rare_tag_stays_near_the_prior() -> None:
     tag = evidence(right=6, wrong=4)
     _, estimate = wrong_posterior(support(tag.image_scores, tag.absent_scores, 1.0))
     assert abs(estimate - PRIOR_SHARE) < 0.02
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.02, 0.1, 0.3])
+def test_the_noise_of_all_tags_together_is_estimated(wrong: float) -> None:
+    scores, carried, right = judged(3, wrong)
+    sure = np.zeros_like(right)
+    truly = 1 - right.sum() / carried.sum()
+    assert wrong_share(scores, carried, sure, 1.0) == pytest.approx(truly, abs=0.05)
+    assert wrong_share(scores, carried * 0, sure, 1.0) == PRIOR_SHARE
+
+
+@pytest.mark.parametrize("rule", ["agreement", "outlier"])
+def test_where_all_seem_clean_less_goes(rule: str) -> None:
+    tag = evidence()
+    gone = [
+        int(find_rule(rule)(replace(tag, noise=noise), CleanConfig(), 0).drop.sum())
+        for noise in (0.005, 0.1, 0.3)
+    ]
+    assert gone[0] <= gone[1] <= gone[2]
+    assert gone[0] < gone[2]
 
 
 def test_evidence_of_nothing_leaves_the_prior() -> None:
