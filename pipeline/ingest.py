@@ -26,6 +26,7 @@ from pipeline.errors import ImbalanceError, SourceError
 from pipeline.fingerprint import digest, digest_keys
 from pipeline.readers import BadRecord, Record, read_uri
 from pipeline.reporting import Quiet, Reporter
+from storage.catalog import INSIDE
 from storage.crash import crash_point
 from storage.lake import Lake
 
@@ -147,13 +148,14 @@ def _look(record: Record | BadRecord, lake: Path) -> dict[str, Any] | tuple[str,
 
 def _keep(lake: Path, image_id: str, data: bytes) -> str:
     """Store bytes that only their source's container holds under the lake's blobs."""
-    path = lake / "blobs" / image_id[:2] / image_id
+    inside = f"blobs/{image_id[:2]}/{image_id}"
+    path = lake / inside
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         temporary.write_bytes(data)
         temporary.replace(path)
-    return str(path)
+    return f"{INSIDE}{inside}"
 
 
 def _gather(

@@ -13,8 +13,9 @@ from storage.schemas import TABLES
 VANISHED = "image-vanished"
 """Why an image is among the rejects of a stage that looks at pictures."""
 _MISSED = (
-    f"SELECT r.work_id, r.image_id, r.uri, l.unit FROM current_rejects r "
-    f"JOIN current_ledger l USING (work_id) WHERE r.reason = '{VANISHED}' ORDER BY ALL"
+    "SELECT r.work_id, image_id, i.uri, l.unit FROM current_rejects r "
+    "JOIN current_ledger l USING (work_id) JOIN current_images i USING (image_id) "
+    f"WHERE r.reason = '{VANISHED}' ORDER BY ALL"
 )
 
 

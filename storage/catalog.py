@@ -21,6 +21,16 @@ _DUCKDB_TYPES = {
 }
 
 
+INSIDE = "lake:"
+"""How the uri of a picture begins that lies in the lake's own folder, wherever that is moved to."""
+PLACE = "lake_path"
+"""The variable of a connection that says where the lake is."""
+_IMAGE_COLUMNS = (
+    f"* REPLACE (CASE WHEN starts_with(uri, '{INSIDE}') AND getvariable('{PLACE}') IS NOT NULL "
+    f"THEN getvariable('{PLACE}') || '/' || uri[{len(INSIDE) + 1}:] ELSE uri END AS uri)"
+)
+
+
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """All tables and views, in the transaction that the caller has begun."""
     for name in TABLES:
@@ -61,8 +71,9 @@ def _views() -> Iterator[str]:
         "QUALIFY row_number() OVER (PARTITION BY stage, unit ORDER BY seq DESC) = 1"
     )
     for name in DERIVED:
+        columns = _IMAGE_COLUMNS if name == "images" else "*"
         yield (
-            f"CREATE VIEW current_{name} AS SELECT * FROM {name} "
+            f"CREATE VIEW current_{name} AS SELECT {columns} FROM {name} "
             "WHERE work_id IN (SELECT work_id FROM current_ledger)"
         )
     text = resources.files("storage").joinpath("views.sql").read_text(encoding="utf-8")

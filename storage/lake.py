@@ -121,10 +121,14 @@ class Lake:
         target = quote(f"ducklake:sqlite:{self.path / 'catalog.sqlite'}")
         try:
             self._connection.execute(f"ATTACH {target} AS lake ({', '.join(options)})")
-            self._connection.execute("USE lake")
+            self._begin(self._connection)
         except duckdb.Error as error:
             what = f"snapshot {snapshot}" if snapshot is not None else "the catalog"
             raise StorageError(f"{self.path}: cannot open {what}: {_first_line(error)}") from error
+
+    def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("USE lake")
+        connection.execute(f"SET VARIABLE {catalog.PLACE} = {quote(str(self.path))}")
 
     def _upgrade(self, version: int) -> None:
         """Bring a lake of an older version up to date, unless somebody else just did.
@@ -174,7 +178,7 @@ class Lake:
             BadSQL: DuckDB cannot run it.
         """
         with self._connection.cursor() as cursor:
-            cursor.execute("USE lake")
+            self._begin(cursor)
             try:
                 yield from cursor.execute(sql, dict(parameters or {})).to_arrow_reader(rows)
             except duckdb.Error as error:

@@ -67,7 +67,7 @@ _ALL = (
         ("image_id",),
         ("uri",),
         image_id=STR,  # sha256 of the file's bytes
-        uri=STR,  # path, or path#offset,length inside a tar, or a file under the lake's blobs/
+        uri=STR,  # path, or path#offset,length inside a tar, or lake:PATH inside the lake
         name=STR,  # the name the source gave it
         width=I32,
         height=I32,

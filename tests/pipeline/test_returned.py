@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from PIL import Image
 
 from pipeline.config import load_config
 from pipeline.ingest import ingest
-from pipeline.readers import ReaderOptions, open_source
+from pipeline.readers import ReaderOptions, Record, open_source
 from pipeline.returned import still_missed
 from pipeline.runner import Runner
 from storage.lake import Lake
+from storage.sql import run_sql
 from tests.conftest import Cli
 
 CONFIG = load_config(None, ["ingest.eval_share=0", "ingest.shard_size=3"])
@@ -83,6 +85,25 @@ def test_those_that_vanish_again_are_looked_at_again(path: Path) -> None:
         away.rename(images)
         Runner(path, config).run(until="encode")
         assert has(path) == (IMAGES, 0)
+
+
+def test_embedded_pictures_move_with_their_lake(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 40), (200, 10, 10)).save(buffer, "PNG")
+    Lake.create(tmp_path / "lake").close()
+    with Lake.open(tmp_path / "lake") as lake:
+        ingest(lake, [Record("red", buffer.getvalue(), ("a red wall",))], CONFIG.ingest)
+    moved = tmp_path / "new place" / "lake's"
+    moved.parent.mkdir()
+    (tmp_path / "lake").rename(moved)
+    assert encoded(moved)["encode"] == 1
+    assert has(moved) == (1, 0)
+    with Lake.open(moved, read_only=True) as lake:
+        (batch,) = lake.batches("SELECT uri FROM current_images")
+        for uri in (batch.column(0)[0].as_py(), lake.scalar("SELECT uri FROM current_images")):
+            assert Path(uri).read_bytes() == buffer.getvalue()
+    (shown,) = run_sql(moved, "SELECT uri FROM current_images").column(0).to_pylist()
+    assert shown == uri
 
 
 def test_a_picture_that_changed_stays_missed(path: Path) -> None:
