@@ -72,6 +72,8 @@ class Lake:
             StorageError: the folder already holds a lake, or cannot be written.
         """
         path = path.resolve()
+        if "*" in str(path):
+            raise StorageError(f"{path}: DuckDB reads * in a path as any text; name another folder")
         if (path / MARKER).exists():
             raise StorageError(f"{path}: is a lake already; choose another folder with --lake DIR")
         with no_space_is_clear(path):

@@ -140,6 +140,13 @@ def _captions(
         detail = f"{name} in {where}: damaged JSON: {error}"
         return [], [BadRecord(name, where, "bad-json", detail)]
     caption = found.get("caption") if isinstance(found, dict) else None
-    if isinstance(caption, list):
-        return [one for one in caption if isinstance(one, str)], []
-    return ([caption] if isinstance(caption, str) else []), []
+    said = caption if isinstance(caption, list) else [] if caption is None else [caption]
+    bad = [
+        BadRecord(
+            name, where, "caption-not-text",
+            f"{name} in {where}: the caption is {excerpt(json.dumps(one))}, not a text",
+        )
+        for one in said
+        if not isinstance(one, str)
+    ]  # fmt: skip
+    return [one for one in said if isinstance(one, str)], bad

@@ -449,6 +449,21 @@ def test_webdataset_addresses_images_by_offset(tmp_path: Path) -> None:
     assert not (tmp_path.parent / "002.webp").exists()
 
 
+def test_captions_of_a_tar_that_are_no_text_are_told(tmp_path: Path) -> None:
+    samples = [
+        ("0.jpg", b"x"), ("0.json", b'{"caption": 5}'),
+        ("1.jpg", b"y"), ("1.json", b'{"caption": ["a cat", null, {"no": 1}]}'),
+        ("2.jpg", b"z"), ("2.json", b'{"caption": null}'),
+    ]  # fmt: skip
+    good, bad = read(make_tar(tmp_path / "shard.tar", samples))
+    assert [r.captions for r in good] == [(), ("a cat",), ()]
+    assert [(b.name, b.reason) for b in bad] == [
+        ("0.json", "caption-not-text"), ("1.json", "caption-not-text"),
+        ("1.json", "caption-not-text"),
+    ]  # fmt: skip
+    assert "5, not a text" in bad[0].detail
+
+
 def test_folder_of_shards_in_order(tmp_path: Path) -> None:
     for number in (1, 0):
         make_tar(tmp_path / f"{number:03}.tar", [(f"{number}.jpg", b"x"), (f"{number}.txt", b"c")])

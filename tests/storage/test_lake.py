@@ -175,3 +175,10 @@ def test_a_full_disk_is_one_clear_error(lake: Lake) -> None:
     assert "no disk space left" in done.stdout, done.stderr
     assert issubclass(DiskFull, StorageError)
     assert surfaces(lake, "mentions") == []
+
+
+def test_a_path_that_would_be_a_pattern_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="another folder"):
+        Lake.create(tmp_path / "la*ke")
+    assert not list(tmp_path.iterdir())
+    Lake.create(tmp_path / "la ke [1]?'ü").close()
