@@ -18,8 +18,9 @@ from pipeline.rules.base import Bools
 PRIOR_SHARE = 0.1
 """Share of wrong tags expected before looking, as in RAM's fixed cut."""
 PRIOR_IMAGES = 200
-"""How many images what is expected counts for: with fewer, a tag's noise is its hard images."""
+"""How many the expected share counts for: with fewer, a tag's noise is mostly its hard images."""
 LEAST_SHARE = 0.001
+"""Where nothing seems wrong, for log-odds of nothing are infinite."""
 MAX_SHARE = 0.5
 """A tag of which more is wrong than right cannot be told from its noise."""
 ROUNDS, SETTLED = 100, 1e-5
