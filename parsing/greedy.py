@@ -1,7 +1,8 @@
 """spaCy's greedy dependency parser, a step for many captions at a time: the same trees sooner.
 
-spaCy adds up the features of a state by calling BLIS for each of them, which takes a lock; here
-NumPy adds up those of all states at once. States and transitions stay spaCy's own.
+spaCy scores one state after the other and takes Python's lock for each hidden unit of each
+(`Vec.arg_max` of thinc 8.3); here NumPy scores all states at once. States and transitions stay
+spaCy's own.
 """
 
 from __future__ import annotations
@@ -52,8 +53,11 @@ def _states(parser: Any, docs: Sequence[Any]) -> list[Any]:
     return states
 
 
-class _Step(ParserStepModel):  # type: ignore[misc] # for `get_token_ids` alone
-    """Scores the transitions of states; all that a word can add to them is known from the start."""
+class _Step(ParserStepModel):  # type: ignore[misc] # spaCy has no types
+    """Scores the transitions of states; all that a word can add to them is known from the start.
+
+    Of what it inherits only `get_token_ids` is used.
+    """
 
     def __init__(self, model: Any, docs: Sequence[Any]) -> None:
         lower, upper = model.get_ref("lower"), model.get_ref("upper")

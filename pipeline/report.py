@@ -83,7 +83,12 @@ def write_report(
     """Write the report of a lake's current state to the file `out`.
 
     `steps` is the before/after table of a run whose truth is known.
+
+    Raises:
+        PlanError: `out` is a folder.
     """
+    if out.is_dir():
+        raise PlanError(f"{out}: is a folder; name a file, such as {out / 'report.html'}")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline", "templates"),
         autoescape=True,
@@ -106,8 +111,6 @@ def write_report(
         pictures=_pictures(lake),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.is_dir():
-        raise PlanError(f"{out}: is a folder; name a file, such as {out / 'report.html'}")
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(out)

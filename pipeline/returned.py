@@ -8,7 +8,6 @@ from pipeline.errors import SourceError
 from pipeline.fingerprint import digest
 from pipeline.pictures import picture_bytes
 from storage.lake import Lake
-from storage.schemas import TABLES
 
 VANISHED = "image-vanished"
 """Why an image is among the rejects of a stage that looks at pictures."""
@@ -34,14 +33,12 @@ def take_back(lake: Lake, run_id: str) -> None:
         "SELECT * FROM current_ledger WHERE stage = 'ingest' AND list_contains($units, unit)",
         {"units": list(back)},
     ).to_pylist()
-    names = [name for name in TABLES["ledger"].schema.names if name not in ("seq", "committed_at")]
-    rows = []
-    for shard in shards:
-        wanted = digest([shard["unit"], back[shard["unit"]]])
-        if shard["unit_digest"] != wanted:
-            rows.append(
-                {name: shard[name] for name in names} | {"unit_digest": wanted, "run_id": run_id}
-            )
+    digests = {unit: digest([unit, missed]) for unit, missed in back.items()}
+    rows = [
+        shard | {"unit_digest": digests[shard["unit"]], "run_id": run_id}
+        for shard in shards
+        if shard["unit_digest"] != digests[shard["unit"]]
+    ]
     if rows:
         lake.commit({}, rows, "ingest")
 

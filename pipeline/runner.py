@@ -28,7 +28,6 @@ from pipeline.stage import Stage, Unit
 from pipeline.work import Job, Staged, execute, in_pool, start_worker, work_id
 from storage.crash import crash_point
 from storage.lake import Lake
-from storage.schemas import TABLES
 
 POOL_FROM = 4
 """Groups from which a pool of processes is worth its start."""
@@ -111,7 +110,7 @@ class Runner:
             current = self.current(name)
             if current and current["fingerprint"] == fingerprint:
                 return []
-        if stage.unit == "shard":
+        if name == next(iter(CYCLE)):
             take_back(self.lake, self.run_id)
         todo = self._not_done(stage, fingerprint, self.units(stage))
         return [
@@ -286,10 +285,9 @@ class Runner:
         # Units that are no longer there (a tag that lost all its regions) must not speak.
         ids = {unit.id for unit in units}
         gone = [r for r in history if r["is_current"] and r["unit"] not in ids and r["n_in"]]
-        columns = [n for n in TABLES["ledger"].schema.names if n not in ("seq", "committed_at")]
-        rows = [{name: row[name] for name in columns} | {"run_id": self.run_id} for row in again]
+        rows = [row | {"run_id": self.run_id} for row in again]
         rows += [
-            {name: row[name] for name in columns}
+            row
             | {"run_id": self.run_id, "work_id": f"retired-{row['work_id']}"}
             | {"unit_digest": "none", "n_in": 0, "n_kept": 0, "n_dropped": 0, "n_rejected": 0}
             for row in gone

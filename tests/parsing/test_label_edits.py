@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,7 +89,9 @@ def test_homonyms_ask_for_the_kind(system: LabelSystem) -> None:
         (lambda s: drop(s, "unicorn"), "unicorn"),
     ],
 )  # fmt: skip
-def test_wrong_input_says_what_and_changes_nothing(system: LabelSystem, edit, says: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_input_says_what_and_changes_nothing(
+    system: LabelSystem, edit: Callable[[LabelSystem], LabelSystem], says: str
+) -> None:
     before = system.digest
     with pytest.raises(ParsingError, match=says):
         edit(system)
@@ -115,7 +121,7 @@ def test_a_form_is_dropped_alone(system: LabelSystem) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from(["split", "merge"]), max_size=6), st.randoms())
-def test_any_edits_keep_every_form_and_never_reuse_an_id(edits: list[str], chance) -> None:  # type: ignore[no-untyped-def]
+def test_any_edits_keep_every_form_and_never_reuse_an_id(edits: list[str], chance: Random) -> None:
     now = build_labels(COUNTS, LabelConfig())
     forms = {(s.surface, s.kind) for s in now.surfaces}
     owner = {x.tag_id: x.name for x in now.labels}
@@ -170,7 +176,7 @@ def test_bad_files_say_where(text: str, says: str) -> None:
         from_csv(text)
 
 
-def test_published_lists_keep_their_ids(tmp_path, system: LabelSystem) -> None:  # type: ignore[no-untyped-def]
+def test_published_lists_keep_their_ids(tmp_path: Path, system: LabelSystem) -> None:
     tags, cuts, words = (tmp_path / name for name in ("tags.txt", "cuts.txt", "words.txt"))
     tags.write_text("dog\nautomobile \nCD\ntrain\ntrain\n", encoding="utf-8")
     cuts.write_text("0.65\n0.7\n0.8\n0.5\n1.0\n")

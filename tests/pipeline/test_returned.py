@@ -19,7 +19,8 @@ from storage.lake import Lake
 from storage.sql import run_sql
 from tests.conftest import Cli
 
-CONFIG = load_config(None, ["ingest.eval_share=0", "ingest.shard_size=3"])
+SETTINGS = ("ingest.eval_share=0", "ingest.shard_size=3")
+CONFIG = load_config(None, SETTINGS)
 IMAGES = 6
 
 
@@ -77,7 +78,7 @@ def test_pictures_that_are_back_are_encoded(path: Path) -> None:
 
 def test_those_that_vanish_again_are_looked_at_again(path: Path) -> None:
     images, away = path.parent / "images", path.parent / "away"
-    other = CONFIG.model_copy(update={"encode": CONFIG.encode.model_copy(update={"threads": 2})})
+    other = load_config(None, [*SETTINGS, "encode.threads=2"])
     for config in (CONFIG, other):  # another config encodes anew
         images.rename(away)
         Runner(path, config).run(until="encode")
