@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import clean
-from pipeline.clean import Clean
+from pipeline.clean import Clean, tags_of
 from pipeline.columns import blobs_of, table_of
 from pipeline.config import Config
 from pipeline.regions import Held
@@ -146,6 +146,23 @@ def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
             less = new["score"] < old["score"]
             assert less == (old["verdict"] == "drop"), (old, new)
             assert (old["threshold"], new["threshold"]) == pytest.approx((0.5, 0.6))
+
+
+def test_as_many_wrong_tags_are_expected_as_calibration_has_found(tmp_path: Path) -> None:
+    Lake.create(tmp_path / "lake").close()
+    with Lake.open(tmp_path / "lake") as lake:
+        fill(lake, SIZES, CHANNELS)
+        zero = dict.fromkeys(("generate", "support", "doubt", "tag"), np.zeros(3, np.float32))
+        found = {
+            "label_version": ["v"] * 3, "fold": [0, 0, 1], "tag_id": [1, 2, 99],
+            "positives": [9] * 3, "slope": [1.0] * 3, "certain": [0.5] * 3,
+            "noise": [0.02, 0.02, 0.06],
+        }  # fmt: skip
+        commit(lake, "calibrate", "corpus", {"thresholds": table_of("thresholds", zero | found)})
+        batch = Batch.read(Clean.inputs, lake.query, [str(tag) for tag in SIZES])
+        expected = [evidence.noise for *_, evidence in tags_of(batch, lake.batches)]
+    assert expected == pytest.approx([0.04] * len(expected))
+    assert expected
 
 
 def test_streamed_features_give_the_same_verdicts_whatever_the_batches(

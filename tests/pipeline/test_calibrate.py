@@ -1,0 +1,59 @@
+"""What cleaning learns from held-out scores follows how much is wrong of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.calibrate import Calibrate
+from pipeline.config import Config
+from pipeline.stage import Batch, Context
+from tests.pipeline.test_rules import judged
+
+
+def none(*_: Any) -> Any:
+    raise AssertionError("calibrate asks the lake nothing but its inputs")
+
+
+def calibrated(wrong: float) -> list[dict[str, Any]]:
+    """Thresholds of 20 tags by the scores of 1,000 images."""
+    scores, carried, _ = judged(3, wrong)
+    count, tags = scores.shape
+    images = np.array([f"i{n:04}" for n in range(count)])
+    keys = np.arange(count)
+    rows, columns = np.nonzero(carried)
+    tables = {
+        "scores": pa.table(
+            {
+                "image_id": np.repeat(images, tags), "fold_key": np.repeat(keys, tags),
+                "tag_id": np.tile(np.arange(tags, dtype=np.int32), count),
+                "score": scores.ravel().astype(np.float32),
+            }
+        ),
+        "tags": pa.table({"image_id": images[rows], "tag_id": columns.astype(np.int32)}),
+        "labels": pa.table(
+            {
+                "label_version": ["v"] * tags, "tag_id": np.arange(tags, dtype=np.int32),
+                "name": [f"t{n}" for n in range(tags)], "kind": ["object"] * tags,
+            }
+        ),
+    }  # fmt: skip
+    context = Context(Path(), Config(), 1, none, none)
+    result = Calibrate(Config(), 1).run(Batch(("corpus",), tables), context)
+    found: list[dict[str, Any]] = result.rows["thresholds"].to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("wrong", [0.02, 0.1, 0.2])
+def test_each_fold_is_told_how_much_is_wrong_by_the_others(wrong: float) -> None:
+    rows = calibrated(wrong)
+    by_fold = {(row["fold"], row["noise"]) for row in rows}
+    assert len(by_fold) == 3  # all tags of a fold alike
+    assert len({noise for _, noise in by_fold}) == 3
+    # What is wrong flattens the slope that it is judged by, so of much some is not seen.
+    assert all(noise == pytest.approx(wrong, abs=0.02 + wrong / 4) for _, noise in by_fold)
+    assert all(row["certain"] >= 0.25 and row["slope"] > 0.5 for row in rows)
