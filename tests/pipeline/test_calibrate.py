@@ -54,6 +54,6 @@ def test_each_fold_is_told_how_much_is_wrong_by_the_others(wrong: float) -> None
     by_fold = {(row["fold"], row["noise"]) for row in rows}
     assert len(by_fold) == 3  # all tags of a fold alike
     assert len({noise for _, noise in by_fold}) == 3
-    # What is wrong flattens the slope that it is judged by, so of much some is not seen.
-    assert all(noise == pytest.approx(wrong, abs=0.02 + wrong / 4) for _, noise in by_fold)
+    # What is wrong flattens the slope that it is judged by, so of much a part is not seen.
+    assert all(0.5 * wrong < noise < 1.2 * wrong for _, noise in by_fold)
     assert all(row["certain"] >= 0.25 and row["slope"] > 0.5 for row in rows)
