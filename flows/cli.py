@@ -181,16 +181,11 @@ def _run(
 
 
 def _tell_missed(runner: Runner) -> None:
-    from pipeline.returned import still_missed
+    from pipeline.returned import told_missed
 
-    count, first = still_missed(runner.lake)
-    if count:
-        print(
-            f"{count} pictures could not be read, such as {first}; the next run takes in those "
-            "that are back; all: tagwright sql "
-            "\"SELECT item, uri, detail FROM current_rejects WHERE reason = 'image-vanished'\"",
-            file=sys.stderr,
-        )
+    missed = told_missed(runner.lake)
+    if missed:
+        print(missed, file=sys.stderr)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import doors  # noqa: F401 - telemetry off, also in a worker
 from pipeline.config import Config, load_config
+from pipeline.returned import told_missed
 from pipeline.runner import Runner, stage_names
 from pipeline.work import cores
 
@@ -44,10 +45,16 @@ def run_stages(
     lake: str, config: str | None, settings: Sequence[str],
     first: str | None, until: str | None, forced: frozenset[str] = frozenset(),
 ) -> dict[str, int]:  # fmt: skip
-    """Run the stages in order; returns the units done at each that had any to do."""
+    """Run the stages in order; returns the units done at each that had any to do.
+
+    Raises:
+        PlanError: as `Runner.run`, before any task.
+    """
     loaded = load_config(Path(config) if config else None, settings)
+    names = stage_names(first, until)
+    Runner(Path(lake), loaded).check(names)
     done: dict[str, int] = {}
-    for stage in stage_names(first, until):
+    for stage in names:
         # Looked at anew before each stage: what is pending depends on what the earlier ones did.
         jobs = Runner(Path(lake), loaded).pending(stage, stage in forced)
         units = [unit.id for job in jobs for unit in job.units]
@@ -56,6 +63,9 @@ def run_stages(
             done[stage] = done.get(stage, 0) + run_units(
                 lake, loaded.model_dump_json(), stage, part, stage in forced, len(part)
             )
+    missed = told_missed(Runner(Path(lake), loaded).lake)
+    if missed:
+        get_run_logger().warning("%s", missed)
     return done
 
 

@@ -51,10 +51,16 @@ def _readable(image_id: str, uri: str) -> bool:
     return True
 
 
-def still_missed(lake: Lake) -> tuple[int, str]:
-    """How many pictures are missed, and the first of them with the reason."""
+def told_missed(lake: Lake) -> str | None:
+    """One sentence about pictures that could not be read; None where there are none."""
     found = lake.query(
         "SELECT count(DISTINCT image_id) AS images, min(item || ': ' || detail) AS first "
         f"FROM current_rejects WHERE reason = '{VANISHED}'"
     ).to_pylist()[0]
-    return found["images"], found["first"] or ""
+    if not found["images"]:
+        return None
+    return (
+        f"{found['images']} pictures could not be read, such as {found['first']}; the next run "
+        "takes in those that are back; all: tagwright sql "
+        f"\"SELECT item, uri, detail FROM current_rejects WHERE reason = '{VANISHED}'\""
+    )

@@ -84,14 +84,22 @@ class Runner:
             ImbalanceError: a stage lost rows; nothing of that unit was written.
         """
         names = stage_names(first, until)
+        self.check(names)
+        with self._recorded(command):
+            return [self.run_stage(name, name in force) for name in names]
+
+    def check(self, names: Sequence[str]) -> None:
+        """Tell what is wrong with the lake or the settings of some stages before any work.
+
+        Raises:
+            PlanError: no images yet, or settings that a stage cannot do with.
+        """
         if not self.lake.scalar("SELECT count(*) FROM current_images"):
             raise PlanError(
                 f"{self.lake.path}: no images yet; run `tagwright ingest SOURCE --images DIR` first"
             )
         for name in names:
             CYCLE[name](self.config, self.cycle).check()
-        with self._recorded(command):
-            return [self.run_stage(name, name in force) for name in names]
 
     def run_stage(self, name: str, forced: bool = False) -> StageSummary:
         """Run one stage over all units that are not done."""

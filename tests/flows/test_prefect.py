@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from flows.tasks import run_stages
 from pipeline.compare import different_tables
+from pipeline.config import IngestConfig
 from pipeline.demo import DemoPaths, demo_config, fill_lake
+from pipeline.errors import PlanError
 from pipeline.reporting import Quiet
 from storage.lake import Lake
-from tests.conftest import Cli
+from tests.conftest import ROOT, Cli
 from tests.flows.conftest import Service, free_port
+from tests.lakes import captioned_lake
 from tests.pipeline.test_cycle import SETTINGS
 
 pytestmark = pytest.mark.slow
@@ -95,6 +102,37 @@ def test_a_killed_worker_leaves_a_lake_that_the_next_run_completes(
     done = cli("run", "--lake", lake, *SET)
     assert done.returncode == 0, done.stderr
     assert differs(demo / "lake", lake) == []
+
+
+PART = """
+import sys
+from prefect import flow
+from flows.tasks import run_stages
+
+@flow(name="part", persist_result=False)
+def part(lake: str, settings: list[str]) -> None:
+    run_stages(lake, None, settings, None, "encode")
+
+part(sys.argv[1], sys.argv[2:])
+"""
+
+
+def test_a_flow_tells_what_it_could_not_read(tmp_path: Path, service: Service) -> None:
+    lake = captioned_lake(tmp_path, IngestConfig(eval_share=0), 3)
+    (tmp_path / "images" / "1.png").unlink()
+    done = subprocess.run(
+        [sys.executable, "-c", PART, str(lake), "ingest.eval_share=0"],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | service.environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 pictures could not be read, such as 1.png: " in done.stderr
+
+
+def test_settings_are_checked_before_the_first_task(tmp_path: Path) -> None:
+    lake = captioned_lake(tmp_path, IngestConfig(), 3)
+    with pytest.raises(PlanError, match="closest"):
+        run_stages(str(lake), None, ["clean.rules=['closest']"], None, "publish")
+    assert stages_done(lake) == {"ingest", "read"}
 
 
 def test_mistakes_are_one_clear_line(demo: Path, service: Service, cli: Cli) -> None:
