@@ -12,6 +12,7 @@ from pipeline.config import apply_setting
 from pipeline.errors import PlanError
 
 BENCHMARKS = {
+    "budget": "bench.budget",
     "clusters": "bench.clusters",
     "detectors": "bench.detectors",
     "generation": "bench.generation",

@@ -116,7 +116,7 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
         names = [""] * size
         chance = rng.random(size).astype(np.float32)
         evidence = TagEvidence(
-            "tag", "object", names, np.ones(size, np.bool_), chance,
+            "tag", "object", names, np.ones(size, np.bool_), chance, chance[:0],
             rng.random(100).astype(np.float32), 1.0, CERTAIN, PRIOR_SHARE, np.arange(size), names,
             features, chance, chance, names,
         )  # fmt: skip

@@ -3,8 +3,9 @@
 `generate` is the score from which an image gets the tag by the tagger alone; `support` the lower
 one that is enough where a generated caption names it, too; from `doubt` on a missing tag is not
 taken as absent when the tagger is retrained. `tag` is the score from which the tagger gives a tag
-to a picture: that of the best F1, or of a precision that is asked for. `slope` and `certain` are
-for cleaning: what these scores weigh as evidence, and how likely a tag must be wrong to be dropped.
+to a picture: that of the best F1, or of a precision that is asked for. `midpoint`, `slope`,
+`noise` and `certain` are for grounding and cleaning: from where and how much these scores weigh as
+evidence, the share of wrong tags, and how likely a tag must be wrong to be dropped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from model.metrics import best_f1_thresholds, precision_thresholds
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
 from pipeline.fingerprint import digest
-from pipeline.rules.noise import certain_from, evidence_slope, wrong_share
+from pipeline.rules.noise import certain_from, evidence_slope, midpoints, wrong_share
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD_OUT_SCORES = """
@@ -36,7 +37,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 6
+    version = 7
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -72,11 +73,12 @@ class Calibrate(Stage):
             )
             # What would be generated is no example of an absent tag.
             judged = scores[others], targets[others], scores[others] >= cuts["generate"]
+            middle = midpoints(*judged)
             slope = evidence_slope(*judged)
             noise = wrong_share(*judged, slope)
             certain = certain_from(*judged, slope, noise, wanted["lose"])
             of_all = {"slope": slope, "noise": noise, "certain": certain}
-            tables.append(_rows(vocabulary, fold, cuts, targets[others], of_all))
+            tables.append(_rows(vocabulary, fold, cuts, middle, targets[others], of_all))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty
         counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
@@ -101,7 +103,7 @@ def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary
 
 
 def _rows(
-    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], targets: Floats,
+    vocabulary: Vocabulary, fold: int, cuts: Mapping[str, Floats], middle: Floats, targets: Floats,
     of_all: Mapping[str, float],
 ) -> pa.Table:  # fmt: skip
     count = len(vocabulary)
@@ -112,6 +114,7 @@ def _rows(
             "fold": constant(fold, count, pa.int32()),
             "tag_id": np.array(vocabulary.tag_ids, np.int32),
             **cuts,
+            "midpoint": pa.array(middle, pa.float32(), from_pandas=True),
             "positives": targets.sum(axis=0).astype(np.int32),
             **{name: constant(value, count, pa.float32()) for name, value in of_all.items()},
         },

@@ -33,7 +33,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 6
+    version = 7
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
@@ -244,12 +244,15 @@ def _evidence(
     # One more, for images without a score.
     values = np.append(scores.column("score").to_numpy(), 0).astype(np.float32)
     carried = scores.column("carried").to_numpy(zero_copy_only=False).astype(bool)
+    unseen = carried.copy()
+    unseen[rows[rows >= 0]] = False
     return TagEvidence(
         name=label["name"],
         kind=label["kind"],
         image_ids=image_ids,
         in_caption=in_caption,
         image_scores=values[rows],
+        unseen_scores=values[:-1][unseen],
         absent_scores=values[:-1][~carried],
         slope=learned["slope"],
         certain=learned["certain"],

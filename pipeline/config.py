@@ -95,6 +95,12 @@ class GroundConfig(Section):
         0.3, gt=0, lt=1, description="least score of a Grounding-DINO's box for a tag"
     )
     batch: int = Field(4, ge=1, description="pictures that a Grounding-DINO sees at once")
+    budget: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the images that are looked at: those with most wrong tags to expect",
+    )
     features: Literal["pooled", "crops"] = Field(
         "pooled", description="of regions: parts of the stored map, or crops encoded anew"
     )

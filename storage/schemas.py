@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 7
+CATALOG_VERSION = 8
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -229,6 +229,7 @@ _ALL = (
         doubt=F32,
         tag=F32,
         positives=I32,
+        midpoint=F32,
         slope=F32,
         certain=F32,
         noise=F32,

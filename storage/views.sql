@@ -81,6 +81,23 @@ SELECT c.*
 FROM candidate_tags c
 ANTI JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id;
 
+-- How many wrong caption tags are expected in a training image, by the whole image's held-out scores
+-- alone: where a detector that has a budget looks.
+CREATE VIEW expected_wrong AS
+WITH held_out AS (
+    SELECT image_id, label_version, fold, tag_id, ln(p / (1 - p)) AS log_odds
+    FROM (SELECT *, least(greatest(score, 1e-6), 1 - 1e-6)::DOUBLE AS p FROM current_tag_scores)
+)
+SELECT s.image_id,
+       sum(1 / (1 + exp(h.slope * (s.log_odds - h.midpoint)) * (1 - h.noise) / h.noise)) AS wrong
+FROM held_out s
+JOIN current_thresholds h
+  ON h.label_version = s.label_version AND h.fold = s.fold AND h.tag_id = s.tag_id
+JOIN tag_ids f ON f.label_version = s.label_version AND f.made_as = s.tag_id
+JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = f.tag_id
+WHERE c.split = 'train' AND c.in_caption AND h.midpoint IS NOT NULL
+GROUP BY s.image_id;
+
 -- What a cleaning certificate is drawn from: training tags by what cleaning made of them, and pairs
 -- that the tagger takes for possible (`doubt`) but that no evidence gives.
 CREATE VIEW tag_strata AS

@@ -14,7 +14,7 @@ import numpy as np
 from model.metrics import log_odds
 from pipeline.config import CleanConfig
 from pipeline.rules.base import Opinions, TagEvidence, left_alone
-from pipeline.rules.noise import support, wrong_posterior
+from pipeline.rules.noise import supports, wrong_posterior
 
 REGION_SHARE = 0.25
 """Of a region's log-odds for the tag: the image has been weighed with its regions already.
@@ -28,10 +28,10 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
     if evidence.images < config.min_regions or not len(evidence.absent_scores):
         why = f"only {evidence.images} images of {evidence.name}: left alone"
         return left_alone(evidence, regions, why)
-    of_image = support(evidence.image_scores, evidence.absent_scores, evidence.slope)
-    of_region = np.maximum(log_odds(clearest), 0)
-    weight = (of_image + REGION_SHARE * of_region).astype(np.float32)
-    wrong, _ = wrong_posterior(weight, evidence.noise)
+    of_image = supports(evidence)
+    weight = of_image.copy()
+    weight[: evidence.images] += REGION_SHARE * np.maximum(log_odds(clearest), 0)
+    wrong = wrong_posterior(weight, evidence.noise)[0][: evidence.images]
     reasons = []
     for row, region in enumerate(regions):
         reason = (

@@ -23,8 +23,9 @@ class TagEvidence:
     `of_image` (R,) is the image row of each region; `features` (R, D), streamed where there are too
     many to be held; `region_scores` (R,) is the tagger's score of the tag in the region alone,
     `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`.
-    `image_scores` (M,) are held-out scores of the whole images, `absent_scores` (A,) those of
-    images that do not carry the tag. All scores come from models that have not seen the image;
+    `image_scores` (M,) are held-out scores of the whole images, `unseen_scores` (U,) those of
+    images that carry the tag but have no region of it, `absent_scores` (A,) those of images that
+    do not carry it. All scores come from models that have not seen the image;
     `slope` is what their log-odds are worth (`evidence_slope`), `certain` the probability of being
     wrong above which tags go (`certain_from`), `noise` the share that is wrong of all tags
     (`wrong_share`).
@@ -35,6 +36,7 @@ class TagEvidence:
     image_ids: list[str]
     in_caption: Bools
     image_scores: Floats
+    unseen_scores: Floats
     absent_scores: Floats
     slope: float
     certain: float

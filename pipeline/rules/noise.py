@@ -13,7 +13,7 @@ import numpy as np
 
 from model.metrics import log_odds
 from pipeline.columns import Floats
-from pipeline.rules.base import Bools
+from pipeline.rules.base import Bools, TagEvidence
 
 PRIOR_SHARE = 0.1
 """Share of wrong tags expected before looking, as in RAM's fixed cut."""
@@ -41,6 +41,18 @@ def midpoint(scores: Floats, absent: Floats) -> float:
     return float((np.median(log_odds(scores)) + np.mean(log_odds(absent))) / 2)
 
 
+def midpoints(scores: Floats, carried: Floats, unsure: Bools) -> Floats:
+    """Of each tag (L,), NaN where no image has it or none lacks it; as for `evidence_slope`."""
+    found = np.full(scores.shape[1], np.nan, np.float32)
+    for column in range(scores.shape[1]):
+        mine, known = carried[:, column] > 0, scores[:, column] > 0
+        without = known & ~mine & ~unsure[:, column]
+        own, absent = scores[known & mine, column], scores[without, column]
+        if len(own) and len(absent):
+            found[column] = midpoint(own, absent)
+    return found
+
+
 def support(scores: Floats, absent: Floats, slope: float) -> Floats:
     """Log-odds (M,) for each carried tag: above 0 it is more like images that have it.
 
@@ -49,6 +61,16 @@ def support(scores: Floats, absent: Floats, slope: float) -> Floats:
     """
     result: Floats = (slope * (log_odds(scores) - midpoint(scores, absent))).astype(np.float32)
     return result
+
+
+def supports(evidence: TagEvidence) -> Floats:
+    """The support of all images that carry a tag: those with a region (M,), then the others (U,).
+
+    The others are as good a measure of what the tag looks like; with a budget for the detector,
+    those that it looked at are the doubtful ones.
+    """
+    carried = np.concatenate([evidence.image_scores, evidence.unseen_scores])
+    return support(carried, evidence.absent_scores, evidence.slope)
 
 
 def evidence_slope(scores: Floats, carried: Floats, unsure: Bools) -> float:

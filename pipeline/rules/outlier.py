@@ -14,7 +14,7 @@ from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.regions import Held, Regions
 from pipeline.rules.base import Opinions, TagEvidence, left_alone
-from pipeline.rules.noise import support, wrong_posterior
+from pipeline.rules.noise import supports, wrong_posterior
 
 PAPER_SHARE = 0.1
 DOUBTFUL = 0.3
@@ -66,11 +66,14 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
         return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative
-    wrong, share = wrong_posterior(
-        support(evidence.image_scores, evidence.absent_scores, evidence.slope), evidence.noise
-    )
-    share = PAPER_SHARE if config.cut == "paper" else share
-    cut = int(share * len(nearest))
+    wrong, share = wrong_posterior(supports(evidence), evidence.noise)
+    # Of the wrong ones that there are, those that should be among the images with a region.
+    seen = wrong[: evidence.images].sum() / wrong.sum()
+    wrong = wrong[: evidence.images]
+    if config.cut == "paper":
+        cut = int(PAPER_SHARE * len(nearest))
+    else:
+        cut = int(share * (len(nearest) + len(evidence.unseen_scores)) * seen)
     limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
     drop = nearest >= limit
     if config.cut == "adaptive":

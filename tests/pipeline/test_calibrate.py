@@ -57,3 +57,5 @@ def test_each_fold_is_told_how_much_is_wrong_by_the_others(wrong: float) -> None
     # What is wrong flattens the slope that it is judged by, so of much a part is not seen.
     assert all(0.5 * wrong < noise < 1.2 * wrong for _, noise in by_fold)
     assert all(row["certain"] >= 0.25 and row["slope"] > 0.5 for row in rows)
+    # Nor is it half-way any more where much is wrong, but not far from it, and each tag's own.
+    assert len({row["midpoint"] for row in rows}) == len(rows)

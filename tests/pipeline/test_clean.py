@@ -131,7 +131,8 @@ def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
     with Lake.open(tmp_path / "lake") as lake:
         fill(lake, SIZES, CHANNELS)
         before = verdicts(lake)
-        zero = dict.fromkeys(("generate", "support", "doubt", "tag"), np.zeros(3, np.float32))
+        cuts = ("generate", "support", "doubt", "tag", "midpoint")
+        zero = dict.fromkeys(cuts, np.zeros(3, np.float32))
         # Folds count alike: tag 2 is not learned in the second, and others are not judged now.
         slopes = {
             "label_version": ["v"] * 3, "fold": [0, 0, 1], "tag_id": [1, 2, 99],
@@ -152,7 +153,8 @@ def test_as_many_wrong_tags_are_expected_as_calibration_has_found(tmp_path: Path
     Lake.create(tmp_path / "lake").close()
     with Lake.open(tmp_path / "lake") as lake:
         fill(lake, SIZES, CHANNELS)
-        zero = dict.fromkeys(("generate", "support", "doubt", "tag"), np.zeros(3, np.float32))
+        cuts = ("generate", "support", "doubt", "tag", "midpoint")
+        zero = dict.fromkeys(cuts, np.zeros(3, np.float32))
         found = {
             "label_version": ["v"] * 3, "fold": [0, 0, 1], "tag_id": [1, 2, 99],
             "positives": [9] * 3, "slope": [1.0] * 3, "certain": [0.5] * 3,

@@ -70,6 +70,30 @@ def test_grounding_dino_grounds_a_lake(demo_copy: Path, weights: Path) -> None:
         assert ungrounded == own > 0
 
 
+def test_a_budget_is_spent_where_most_wrong_tags_are_expected(demo_copy: Path) -> None:
+    runner(demo_copy, ["ground.budget=0.4"]).run(first="ground", until="publish")
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        expected = lake.query(
+            "SELECT image_id, coalesce(wrong, 0) AS wrong FROM current_images "
+            "LEFT JOIN expected_wrong USING (image_id) WHERE split = 'train' ORDER BY wrong DESC"
+        ).to_pydict()
+        seen = lake.query("SELECT DISTINCT image_id FROM current_regions").column(0).to_pylist()
+        ungrounded = lake.query(
+            "SELECT reason, list(DISTINCT image_id) AS images FROM current_verdicts "
+            "WHERE rule = 'ungrounded' GROUP BY reason"
+        )
+        assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
+        published = lake.scalar("SELECT count(DISTINCT image_id) FROM tags WHERE split = 'train'")
+    dearest = expected["image_id"][:9]  # of 24 images
+    assert expected["wrong"][8] > expected["wrong"][9]
+    assert len(seen) >= 8  # one may have no region
+    assert set(seen) <= set(dearest)
+    reasons = dict(zip(*ungrounded.to_pydict().values(), strict=True))
+    (left,) = (images for reason, images in reasons.items() if "ground.budget" in reason)
+    assert not set(left) & set(dearest)
+    assert published == len({*dearest, *left})
+
+
 def test_missing_weights_stop_before_any_work(demo_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="needs weights"):
         runner(demo_copy, ["ground.detector=groundingdino"]).run(first="ground", until="ground")

@@ -17,6 +17,7 @@ from pipeline.rules.noise import (
     PRIOR_SHARE,
     certain_from,
     evidence_slope,
+    midpoints,
     support,
     wrong_posterior,
     wrong_share,
@@ -47,6 +48,7 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
         image_ids=[f"{i:03}" for i in range(images)],
         in_caption=np.ones(images, bool),
         image_scores=sigmoid(scores),
+        unseen_scores=np.zeros(0, np.float32),
         absent_scores=sigmoid(absent),
         slope=1.5,
         certain=0.5,
@@ -125,6 +127,43 @@ def test_support_is_zero_midway_between_images_with_and_without_the_tag() -> Non
     absent = sigmoid(np.array([-5.0, -4.0, -3.0]))
     carried = sigmoid(np.array([2.0, 2.0, 2.0, -4.0]))
     np.testing.assert_allclose(support(carried, absent, 1.0), [3, 3, 3, -3], atol=1e-3)
+
+
+def test_those_that_a_budget_left_out_still_say_what_the_tag_looks_like() -> None:
+    """Most of the doubtful images are wrong; by their own median none would stand out."""
+    tag = replace(evidence(), region_scores=np.full(100, 0.5, np.float32))
+    doubtful = np.sort(np.argsort(tag.image_scores)[: WRONG + 8])
+    part = replace(
+        tag,
+        image_ids=[tag.image_ids[row] for row in doubtful],
+        in_caption=tag.in_caption[doubtful],
+        image_scores=tag.image_scores[doubtful],
+        unseen_scores=np.delete(tag.image_scores, doubtful),
+        of_image=np.arange(len(doubtful)),
+        region_ids=[tag.region_ids[row] for row in doubtful],
+        features=np.asarray(tag.features)[doubtful],
+        region_scores=tag.region_scores[doubtful],
+        other_scores=tag.other_scores[doubtful],
+        other_names=[tag.other_names[row] for row in doubtful],
+    )
+    rule = find_rule("agreement")
+    alone = replace(part, unseen_scores=part.unseen_scores[:0])
+    expected = rule(tag, CleanConfig(), 0).drop.nonzero()[0].tolist()
+    assert len(expected) > 0.8 * WRONG
+    assert min(expected) >= RIGHT
+    assert doubtful[rule(part, CleanConfig(), 0).drop].tolist() == expected
+    assert rule(alone, CleanConfig(), 0).drop.sum() < len(expected) / 2
+
+
+def test_midpoints_are_those_of_each_tag() -> None:
+    scores = sigmoid(np.array([[2.0, 1.0, 4.0], [-4.0, 1.0, 0.0], [-2.0, 1.0, -1.0]]))
+    scores[0, 2] = 0  # not learned there
+    carried = np.array([[1, 1, 1], [0, 1, 1], [0, 1, 0]])
+    unsure = np.zeros((3, 3), bool)
+    found = midpoints(scores, carried, unsure)
+    np.testing.assert_allclose(found, [(2 - 3) / 2, np.nan, -0.5], atol=1e-4)
+    unsure[2, 0] = True  # perhaps there: no example of an absent tag
+    assert midpoints(scores, carried, unsure)[0] == pytest.approx((2 - 4) / 2, abs=1e-4)
 
 
 def test_agreement_drops_what_is_certain_enough() -> None:
