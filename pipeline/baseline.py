@@ -1,7 +1,7 @@
-"""Baseline: taggers and captioners trained on tags parsed from captions, one per held-out fold.
+"""Baseline: taggers trained on tags parsed from captions, one per held-out fold.
 
-A model never judges what it was fitted on, so each fold has a tagger and a captioner that have not
-seen it; one more tagger sees all of them and is what a retrained one must beat.
+A model never judges what it was fitted on, so each fold has a tagger that has not seen it; one more
+sees all of them and is what a retrained one must beat.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 from model.encoder import Encoder, encoder_with
 from model.tagger import Tagger
 from model.text import TextEncoder
-from model.train import train_captioner, train_tagger
+from model.train import train_tagger
 from pipeline.columns import Floats, constant
 from pipeline.config import BaselineConfig
 from pipeline.dataset import (
@@ -22,10 +22,8 @@ from pipeline.dataset import (
     TRAIN_FEATURES,
     Images,
     Vocabulary,
-    captions_by_image,
     images_of,
     learnable,
-    tags_of_row,
     vocabulary_of,
 )
 from pipeline.errors import PlanError
@@ -45,19 +43,17 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 7
-    doc = "caption tags -> taggers and captioners, cross-fitted"
+    version = 8
+    doc = "caption tags -> taggers, cross-fitted"
     unit = "corpus"
     pinned = True
-    reads = ("features", "images", "mentions", "captions", "labels", "label_surfaces")
+    reads = ("features", "images", "mentions", "labels", "label_surfaces")
     writes = ("models",)
     seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "tags": CAPTION_TAGS,
         "labels": LABELS,
-        "captions": "SELECT image_id, text FROM current_captions WHERE source = 'original' "
-        "ORDER BY caption_id",
         "encoder": "SELECT DISTINCT encoder FROM current_features",
     }
     sections = ("baseline",)
@@ -68,11 +64,11 @@ class TrainBaseline(Stage):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The tagger of all images, then what each fold needs."""
+        """The tagger of all images, then that of each fold."""
         return ("corpus", *(f"fold {fold}" for fold in range(self.config.baseline.folds)))
 
     def run(self, batch: Batch, context: Context) -> Result:
-        """A tagger of role baseline, or a tagger and a captioner that have not seen a fold."""
+        """A tagger of role baseline, or one of role first that has not seen a fold."""
         config = self.config.baseline
         images = images_of(batch["features"])
         tags, doubted, publication = _source(batch, context)
@@ -89,14 +85,14 @@ class TrainBaseline(Stage):
         fold = self.parts.index(batch.unit) - 1
         seen = images.folds(config.folds) != fold
         trainer = _Trainer(config, self.config.seed, vocabulary, encoder, publication, context)
-        rows = trainer.train(images.only(seen), targets[seen], known[seen], batch["captions"], fold)
+        rows = trainer.train(images.only(seen), targets[seen], known[seen], fold)
         artifact = digest([row["model_digest"] for row in rows])
         count = int(seen.sum())
         return Result({"models": model_rows(rows)}, {batch.unit: Counts(count, count)}, artifact)
 
 
 class _Trainer:
-    """Trains the models of one part of a baseline."""
+    """Trains the tagger of one part of a baseline."""
 
     def __init__(
         self, config: BaselineConfig, seed: int, vocabulary: Vocabulary, encoder: Encoder,
@@ -107,16 +103,13 @@ class _Trainer:
         self.queries = TextEncoder().label_queries(vocabulary.names)
 
     def train(
-        self, images: Images, targets: Floats, known: Floats, captions: pa.Table, fold: int
+        self, images: Images, targets: Floats, known: Floats, fold: int
     ) -> list[dict[str, Any]]:
-        """One row per model on images that leave out `fold` (-1: none)."""
+        """The row of a model on images that leave out `fold` (-1: none)."""
         if targets.sum() == 0:
             return []
         tagger = self._tagger(images, targets, known, fold)
-        rows = [self._save(tagger, "fold" if fold >= 0 else "baseline", fold)]
-        if fold >= 0:
-            rows.append(self._captioner(images, tagger, targets, captions, fold))
-        return [row for row in rows if row]
+        return [self._save(tagger, "first" if fold >= 0 else "baseline", fold)]
 
     def _tagger(self, images: Images, targets: Floats, known: Floats, fold: int) -> Tagger:
         words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
@@ -126,20 +119,6 @@ class _Trainer:
             seed=self.seed, threads=self.config.threads,
             progress=lambda done, total: self.context.progress(done, total, words),
         )  # fmt: skip
-
-    def _captioner(
-        self, images: Images, tagger: Tagger, targets: Floats, captions: pa.Table, fold: int
-    ) -> dict[str, Any]:
-        rows, texts = captions_by_image(captions, images)
-        if not texts:
-            return {}
-        words = f"captioner without fold {fold + 1}"
-        captioner = train_captioner(
-            tagger.maps(images.features), tags_of_row(targets), rows, texts, self.queries,
-            self.config.captioner, seed=self.seed, threads=self.config.threads,
-            progress=lambda done, total: self.context.progress(done, total, words),
-        )  # fmt: skip
-        return self._save(captioner, "captioner", fold)
 
     def _save(self, model: Any, role: str, fold: int) -> dict[str, Any]:
         by = TrainedBy(

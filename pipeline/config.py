@@ -46,12 +46,24 @@ class EncodeConfig(Section):
 
 
 class BaselineConfig(Section):
-    """The first tagger and captioner, trained on tags parsed from captions."""
+    """The first taggers, trained on tags parsed from captions."""
 
     folds: int = Field(3, ge=3, description="a model never judges images of its own folds")
     min_images: int = Field(5, ge=1, description="tags with fewer training images are not learned")
     threads: int = Field(1, ge=1, description="threads per training; part of the result")
     tagger: TrainConfig = TrainConfig()
+
+
+FINE_TUNING = TrainConfig(
+    encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4, encoder_average=0.3
+)
+"""Smaller steps than a first training, mixed images."""
+
+
+class RefineConfig(Section):
+    """The judges of each fold: its first tagger learns on, beside it a captioner."""
+
+    tagger: TrainConfig = FINE_TUNING
     captioner: CaptionerConfig = CaptionerConfig()
 
 
@@ -132,13 +144,11 @@ class PublishConfig(Section):
 
 
 class RetrainConfig(Section):
-    """Training on the published tags, then fine-tuning: smaller steps, mixed images."""
+    """Training on the published tags, then fine-tuning."""
 
     threads: int = Field(2, ge=1, description="threads of training; part of the result")
     tagger: TrainConfig = TrainConfig()
-    finetune: TrainConfig = TrainConfig(
-        encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4, encoder_average=0.3
-    )
+    finetune: TrainConfig = FINE_TUNING
     clean_subset: str = Field(
         "SELECT DISTINCT image_id FROM tags WHERE split = 'train'",
         description="the query that picks the images to fine-tune on",
@@ -160,6 +170,7 @@ class Config(Section):
     label: LabelConfig = LabelConfig()
     encode: EncodeConfig = EncodeConfig()
     baseline: BaselineConfig = BaselineConfig()
+    refine: RefineConfig = RefineConfig()
     generate: GenerateConfig = GenerateConfig()
     calibrate: CalibrateConfig = CalibrateConfig()
     ground: GroundConfig = GroundConfig()

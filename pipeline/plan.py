@@ -16,6 +16,7 @@ from pipeline.ground import Ground
 from pipeline.label import BuildLabels
 from pipeline.parse import ParseCaptions, ParseGenerated
 from pipeline.publish import Publish
+from pipeline.refine import Refine
 from pipeline.retrain import Retrain
 from pipeline.stage import Stage
 from storage.schemas import TABLES
@@ -28,6 +29,7 @@ STAGES: tuple[type[Stage], ...] = (
     BuildLabels,
     Encode,
     TrainBaseline,
+    Refine,
     Generate,
     ParseGenerated,
     Calibrate,

@@ -29,9 +29,6 @@ from pipeline.work import Job, Staged, execute, in_pool, start_worker, work_id
 from storage.crash import crash_point
 from storage.lake import Lake
 
-POOL_FROM = 4
-"""Groups from which a pool of processes is worth its start."""
-
 
 @dataclass(frozen=True)
 class StageSummary:
@@ -170,7 +167,7 @@ class Runner:
         return total
 
     def _work(self, jobs: Sequence[Job]) -> Iterator[Staged]:
-        if self.workers == 1 or len(jobs) < POOL_FROM:
+        if self.workers == 1 or len(jobs) < CYCLE[jobs[0].stage].pool_from:
             for job in jobs:
                 yield execute(job, self.lake, self.reporter)
             return

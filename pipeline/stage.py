@@ -107,6 +107,7 @@ class Stage(ABC):
     version: ClassVar[int] = 1
     doc: ClassVar[str]
     unit: ClassVar[Literal["shard", "tag", "corpus"]] = "shard"
+    pool_from: ClassVar[int] = 4  # groups from which a pool of processes is worth its start
     reads: ClassVar[tuple[str, ...]]
     writes: ClassVar[tuple[str, ...]]
     inputs: ClassVar[Mapping[str, str]]

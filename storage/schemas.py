@@ -189,7 +189,7 @@ _ALL = (
     ),
     _table(
         "models",
-        "trained models; role is fold, baseline, captioner, retrained or fine-tuned",
+        "trained models; role is first, fold, baseline, captioner, retrained or fine-tuned",
         ("model_digest",),
         ("path", "snapshot_id"),
         model_digest=STR,

@@ -1,0 +1,49 @@
+"""What held-out scores vouch for: which tags of captions are right, and which are missing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model.metrics import precision_thresholds
+from pipeline.columns import Floats
+from pipeline.config import CalibrateConfig
+from pipeline.rules.noise import (
+    FEWEST_CARRIED,
+    certain_from,
+    evidence_slope,
+    support,
+    wrong_posterior,
+    wrong_share,
+)
+
+CUTS = CalibrateConfig()
+"""Its defaults, whatever is set: another threshold for tags must not train judges anew."""
+
+
+def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
+    """Targets (N, L) to learn from, and how much each pair counts (N, L).
+
+    `scores` (N, L) are by models that have not seen the image, 0 where there is none; `said` (N, L)
+    is 1 where a caption has the tag. A tag that is said counts by how likely it is right, one that
+    cleaning would drop is unknown, as is one that is not said but half seen. What would be
+    generated is there.
+    """
+    generated = scores >= precision_thresholds(scores, said, CUTS.precision)
+    half_seen = scores >= precision_thresholds(scores, said, CUTS.doubt)
+    judged = scores, said, generated
+    slope = evidence_slope(*judged)
+    noise = wrong_share(*judged, slope)
+    certain = certain_from(*judged, slope, noise, CUTS.lose)
+    targets, known = said.copy(), np.ones_like(said)
+    for column in np.flatnonzero(said.sum(axis=0) >= FEWEST_CARRIED):
+        mine = (said[:, column] > 0) & (scores[:, column] > 0)
+        absent = (scores[:, column] > 0) & ~mine & ~generated[:, column]
+        if not mine.any() or not absent.any():
+            continue
+        weight = support(scores[mine, column], scores[absent, column], slope)
+        wrong, _ = wrong_posterior(weight, noise)
+        known[mine, column] = np.where(wrong > certain, 0, 1 - wrong)
+    missing = said == 0
+    targets[missing & generated] = 1
+    known[missing & half_seen & ~generated] = 0
+    return targets, known
