@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -190,7 +190,7 @@ def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> Confi
     for setting in settings:
         apply_setting(values, setting)
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(_over(Config().model_dump(), values))
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
 
@@ -211,6 +211,16 @@ def load_preset(name: str, settings: Sequence[str] = ()) -> FitConfig:
         return FitConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(error, FitConfig)) from None
+
+
+def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values in place of defaults, key by key: a recipe keeps what is not said of it."""
+    return {**defaults} | {
+        key: _over(defaults[key], value)
+        if isinstance(value, dict) and isinstance(defaults.get(key), dict)
+        else value
+        for key, value in values.items()
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

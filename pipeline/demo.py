@@ -77,8 +77,13 @@ def run_demo(
 
 
 def demo_config(scenes: int, seed: int) -> Config:
-    """The defaults, with shards and counts fit for few images."""
-    rare = 2 if scenes < 200 else 3
+    """The defaults, with shards and counts fit for few images; below 200 also fewer passes."""
+    few = scenes < 200
+    rare = 2 if few else 3
+    passes = [
+        "baseline.tagger.encoder_epochs=2", "refine.tagger.encoder_epochs=1",
+        "retrain.tagger.encoder_epochs=2", "retrain.finetune.encoder_epochs=1",
+    ]  # fmt: skip
     return load_config(
         None,
         [
@@ -86,6 +91,7 @@ def demo_config(scenes: int, seed: int) -> Config:
             f"ingest.shard_size={max(8, min(128, scenes // 2))}",
             f"label.min_mentions={rare}",
             f"baseline.min_images={rare}",
+            *(passes if few else []),
         ],
     )
 

@@ -1,0 +1,41 @@
+"""Settings change what they name and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import FINE_TUNING, Config, load_config
+from pipeline.errors import ConfigError
+
+
+def test_a_recipe_keeps_what_a_setting_does_not_name(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[retrain.finetune]\nencoder_epochs = 2\n")
+    for config in (
+        load_config(file),
+        load_config(None, ["retrain.finetune.encoder_epochs=2"]),
+        load_config(file, ["retrain.finetune.encoder_epochs=2"]),
+    ):
+        assert config.retrain.finetune == FINE_TUNING.model_copy(update={"encoder_epochs": 2})
+        changed = config.retrain.model_copy(update={"finetune": FINE_TUNING})
+        assert config.model_copy(update={"retrain": changed}) == Config()
+    assert load_config() == Config()
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("retrain.finetune=3", "config retrain.finetune: "),
+        ("retrain.finetuned.epochs=3", "did you mean finetune?"),
+        ("ground.budget=0", "config ground.budget: "),
+        ("ground.budget=1.5", "config ground.budget: "),
+        ("seed.x=1", "config seed: "),
+    ],
+)
+def test_a_mistake_is_named(setting: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [setting])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
