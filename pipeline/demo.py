@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from pipeline.ablation import uncleaned_map
+from pipeline.ablation import training_uncleaned, uncleaned_map
 from pipeline.config import Config, load_config
 from pipeline.errors import PlanError
 from pipeline.ingest import Truth, ingest
@@ -64,9 +64,16 @@ def run_demo(
     config = demo_config(scenes, seed)
     make_scenes(paths, scenes, seed, reporter, recipe)
     fill_lake(paths, config, reporter)
-    Runner(paths.lake, config, workers=workers, reporter=reporter).run(command="demo")
+    # Retraining hardly gains by a second core, so the tagger that it is compared with has it.
+    Runner(paths.lake, config, workers=workers, reporter=reporter).run(
+        until="publish", command="demo"
+    )
+    with training_uncleaned(paths.lake, config, workers, reporter) as uncleaned:
+        Runner(paths.lake, config, workers=workers, reporter=reporter).run(command="demo")
+        with reporter.stage("compare", 1):
+            compared = uncleaned()
     with Lake.open(paths.lake, read_only=True) as lake:
-        steps = steps_table(lake, uncleaned_map(lake, config))
+        steps = steps_table(lake, uncleaned_map(lake, compared))
         write_report(lake, paths.report, steps=steps)
     return {
         "title": f"{scenes} training scenes, seed {seed}",

@@ -98,6 +98,11 @@ def start_worker(sender: Connection) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
 
 
+def worker_reporter() -> Reporter:
+    """What this worker process tells its progress to."""
+    return _reporter
+
+
 def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
