@@ -34,7 +34,7 @@ from pipeline.vouched import vouched
 
 
 class Refine(Stage):
-    """Makes the judges, one of each kind per fold; nothing but its own fold is new to them."""
+    """Makes the judges: for each fold a tagger and a captioner that have not seen it."""
 
     name = "refine"
     doc = "tags that held-out scores vouch for -> fold taggers, captioners"
