@@ -132,7 +132,7 @@ def test_the_same_seed_gives_the_same_rows_whatever_the_workers(
 
 POINTS = [
     "ingest:staged", "ingest:committing", "parse:staged", "label:committing", "encode:read",
-    "baseline:committed", "refine:staged", "generate:committed", "ground:staged",
+    "baseline:committed", "refine:committing", "generate:committed", "ground:staged",
     "clean:committing", "publish:committing", "retrain:staged", "gate:committed",
 ]  # fmt: skip
 
