@@ -6,10 +6,8 @@ It is trained and scored as the retrained one is, and then forgotten: no stage r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,10 +17,10 @@ from pipeline.columns import Floats
 from pipeline.config import Config
 from pipeline.dataset import images_of, multi_hot, vocabulary_of
 from pipeline.evaluate import Evaluate
-from pipeline.reporting import Reporter, relay
+from pipeline.reporting import Reporter
 from pipeline.retrain import Retrain, training_set
 from pipeline.stage import Batch, Context
-from pipeline.work import start_worker, worker_reporter
+from pipeline.work import worker_pool, worker_reporter
 from storage.lake import Lake
 
 _CANDIDATES = "SELECT image_id, tag_id, 1.0 AS weight FROM candidate_tags WHERE split = 'train'"
@@ -48,11 +46,7 @@ def training_uncleaned(
     if workers == 1:
         yield lambda: train_uncleaned(path, config, reporter)
         return
-    context = get_context("spawn")
-    with (
-        relay(reporter) as sender,
-        ProcessPoolExecutor(1, context, start_worker, (sender,)) as pool,
-    ):
+    with worker_pool(1, reporter) as pool:
         training = pool.submit(_train_in_pool, path, config)
         yield training.result
 

@@ -6,6 +6,7 @@ PipelineError                  here
 │   └── UnreadableUri          one image that cannot be read (pipeline.readers)
 ├── ExportError                an export that cannot be written (pipeline.exporters)
 ├── PlanError                  stages that do not fit together
+├── WorkerKilled               a worker process ended before its work was done
 ├── ImbalanceError             a stage lost rows: in != kept + dropped + rejected
 └── HarmError                  cleaning would harm a tag, so it is not published
 StorageError                   storage.errors
@@ -30,6 +31,10 @@ class SourceError(PipelineError):
 
 class PlanError(PipelineError):
     """Stages that do not fit together, or an unknown name."""
+
+
+class WorkerKilled(PipelineError):
+    """A worker process ended before its work was done, as when the system lacks memory."""
 
 
 class ImbalanceError(PipelineError):

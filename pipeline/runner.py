@@ -10,11 +10,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,10 @@ from pipeline.config import Config
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest, digest_keys
 from pipeline.plan import CYCLE, OUTSIDE, check_plan
-from pipeline.reporting import Quiet, Reporter, relay
+from pipeline.reporting import Quiet, Reporter
 from pipeline.returned import take_back
 from pipeline.stage import Stage, Unit
-from pipeline.work import Job, Staged, execute, in_pool, start_worker, work_id
+from pipeline.work import Job, Staged, execute, in_pool, work_id, worker_pool
 from storage.crash import crash_point
 from storage.lake import Lake
 
@@ -171,11 +169,7 @@ class Runner:
             for job in jobs:
                 yield execute(job, self.lake, self.reporter)
             return
-        context = get_context("spawn")
-        with (
-            relay(self.reporter) as sender,
-            ProcessPoolExecutor(self.workers, context, start_worker, (sender,)) as pool,
-        ):
+        with worker_pool(self.workers, self.reporter) as pool:
             yield from in_pool(pool, jobs, 2 * self.workers)
 
     def commit(self, staged: Staged) -> None:

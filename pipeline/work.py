@@ -6,9 +6,11 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import parent_process
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -18,10 +20,10 @@ import pyarrow as pa
 
 from model.threads import use_threads
 from pipeline.config import Config
-from pipeline.errors import ImbalanceError
+from pipeline.errors import ImbalanceError, WorkerKilled
 from pipeline.fingerprint import digest
 from pipeline.plan import CYCLE
-from pipeline.reporting import Quiet, Relayed, Reporter
+from pipeline.reporting import Quiet, Relayed, Reporter, relay
 from pipeline.stage import Batch, Context, Counts, Result, Stage, Unit
 from storage.crash import crash_point
 from storage.lake import Lake
@@ -86,6 +88,26 @@ _reporter: Reporter = Quiet()
 def cores() -> int:
     """How many workers keep this machine busy, `MOST_WORKERS` at most."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+@contextmanager
+def worker_pool(count: int, reporter: Reporter) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes that tell `reporter` what they do.
+
+    Raises:
+        WorkerKilled: one of them ended before its work was done.
+    """
+    try:
+        with (
+            relay(reporter) as sender,
+            ProcessPoolExecutor(count, get_context("spawn"), start_worker, (sender,)) as pool,
+        ):
+            yield pool
+    except BrokenProcessPool as error:
+        raise WorkerKilled(
+            "a worker process was killed, perhaps for want of memory; what was committed stays: "
+            "run again, with fewer --workers if it happens again"
+        ) from error
 
 
 def start_worker(sender: Connection) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from pipeline.compare import different_tables
 from pipeline.demo import DemoPaths, demo_config
+from pipeline.errors import WorkerKilled
 from pipeline.plan import CYCLE
 from pipeline.runner import Runner
 from storage.crash import VARIABLE
@@ -151,6 +152,21 @@ def test_killed_at_every_point_and_run_again_gives_the_same_rows(
     assert tables_that_differ(demo, out) == []
     with Lake.open(out / "lake", read_only=True) as lake:
         assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
+
+
+def test_a_killed_worker_is_told_and_the_next_run_goes_on(
+    demo_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = demo_config(24, 0)
+    captioner = config.refine.captioner.model_copy(update={"max_steps": 1})
+    refine = config.refine.model_copy(update={"captioner": captioner})
+    changed = config.model_copy(update={"refine": refine})
+    monkeypatch.setenv(VARIABLE, "refine:staged")
+    with pytest.raises(WorkerKilled, match="run again"):
+        Runner(demo_copy / "lake", changed, workers=2).run(until="refine")
+    monkeypatch.delenv(VARIABLE)
+    done = Runner(demo_copy / "lake", changed, workers=2).run(until="refine")
+    assert {row.stage: row.ran for row in done if row.ran} == {"refine": 3}
 
 
 def bold(demo: Path) -> None:
