@@ -64,7 +64,6 @@ def run_demo(
     config = demo_config(scenes, seed)
     make_scenes(paths, scenes, seed, reporter, recipe)
     fill_lake(paths, config, reporter)
-    # Retraining hardly gains by a second core, so the tagger that it is compared with has it.
     Runner(paths.lake, config, workers=workers, reporter=reporter).run(
         until="publish", command="demo"
     )
@@ -98,6 +97,8 @@ def demo_config(scenes: int, seed: int) -> Config:
             f"ingest.shard_size={max(8, min(128, scenes // 2))}",
             f"label.min_mentions={rare}",
             f"baseline.min_images={rare}",
+            # The tagger that the retrained one is compared with has the other core.
+            "retrain.threads=1",
             *(passes if few else []),
         ],
     )
