@@ -10,18 +10,14 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from model.encoder import Encoder, encoder_with
-from model.tagger import Tagger
+from model.encoder import encoder_with
 from model.text import TextEncoder
 from model.train import train_tagger
-from pipeline.columns import Floats, constant
-from pipeline.config import BaselineConfig
+from pipeline.columns import constant
 from pipeline.dataset import (
     CAPTION_TAGS,
     LABELS,
     TRAIN_FEATURES,
-    Images,
-    Vocabulary,
     images_of,
     learnable,
     vocabulary_of,
@@ -84,48 +80,24 @@ class TrainBaseline(Stage):
         encoder = encoder_with(batch["encoder"].column(0)[0].as_py())
         fold = self.parts.index(batch.unit) - 1
         seen = images.folds(config.folds) != fold
-        trainer = _Trainer(config, self.config.seed, vocabulary, encoder, publication, context)
-        rows = trainer.train(images.only(seen), targets[seen], known[seen], fold)
+        rows = []
+        if targets[seen].any():
+            part = images.only(seen)
+            words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
+            tagger = train_tagger(
+                part.features, targets[seen], TextEncoder().label_queries(vocabulary.names),
+                config.tagger, known=known[seen], encoder=encoder, kinds=vocabulary.kinds,
+                groups=part.fold_keys, seed=self.config.seed, threads=config.threads,
+                progress=lambda done, total: context.progress(done, total, words),
+            )  # fmt: skip
+            by = TrainedBy(
+                "first" if fold >= 0 else "baseline", fold, encoder.digest,
+                config.model_dump(mode="json"), self.config.seed, publication=publication,
+            )  # fmt: skip
+            rows.append(save_model(tagger, vocabulary, by, context))
         artifact = digest([row["model_digest"] for row in rows])
         count = int(seen.sum())
         return Result({"models": model_rows(rows)}, {batch.unit: Counts(count, count)}, artifact)
-
-
-class _Trainer:
-    """Trains the tagger of one part of a baseline."""
-
-    def __init__(
-        self, config: BaselineConfig, seed: int, vocabulary: Vocabulary, encoder: Encoder,
-        publication: str | None, context: Context,
-    ) -> None:  # fmt: skip
-        self.config, self.seed, self.context = config, seed, context
-        self.vocabulary, self.encoder, self.publication = vocabulary, encoder, publication
-        self.queries = TextEncoder().label_queries(vocabulary.names)
-
-    def train(
-        self, images: Images, targets: Floats, known: Floats, fold: int
-    ) -> list[dict[str, Any]]:
-        """The row of a model on images that leave out `fold` (-1: none)."""
-        if targets.sum() == 0:
-            return []
-        tagger = self._tagger(images, targets, known, fold)
-        return [self._save(tagger, "first" if fold >= 0 else "baseline", fold)]
-
-    def _tagger(self, images: Images, targets: Floats, known: Floats, fold: int) -> Tagger:
-        words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
-        return train_tagger(
-            images.features, targets, self.queries, self.config.tagger, known=known,
-            encoder=self.encoder, kinds=self.vocabulary.kinds, groups=images.fold_keys,
-            seed=self.seed, threads=self.config.threads,
-            progress=lambda done, total: self.context.progress(done, total, words),
-        )  # fmt: skip
-
-    def _save(self, model: Any, role: str, fold: int) -> dict[str, Any]:
-        by = TrainedBy(
-            role, fold, self.encoder.digest, self.config.model_dump(mode="json"), self.seed,
-            publication=self.publication,
-        )  # fmt: skip
-        return save_model(model, self.vocabulary, by, self.context)
 
 
 def _source(batch: Batch, context: Context) -> tuple[pa.Table, pa.Table, str | None]:

@@ -8,7 +8,7 @@ from model.metrics import precision_thresholds
 from pipeline.columns import Floats
 from pipeline.config import CalibrateConfig
 from pipeline.rules.noise import (
-    FEWEST_CARRIED,
+    carriers,
     certain_from,
     evidence_slope,
     support,
@@ -35,14 +35,10 @@ def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
     noise = wrong_share(*judged, slope)
     certain = certain_from(*judged, slope, noise, CUTS.lose)
     targets, known = said.copy(), np.ones_like(said)
-    for column in np.flatnonzero(said.sum(axis=0) >= FEWEST_CARRIED):
-        mine = (said[:, column] > 0) & (scores[:, column] > 0)
-        absent = (scores[:, column] > 0) & ~mine & ~generated[:, column]
-        if not mine.any() or not absent.any():
-            continue
-        weight = support(scores[mine, column], scores[absent, column], slope)
-        wrong, _ = wrong_posterior(weight, noise)
-        known[mine, column] = np.where(wrong > certain, 0, 1 - wrong)
+    for column, own, absent in carriers(*judged):
+        evidence = support(scores[own, column], scores[absent, column], slope)
+        wrong, _ = wrong_posterior(evidence, noise)
+        known[own, column] = np.where(wrong > certain, 0, 1 - wrong)
     missing = said == 0
     targets[missing & generated] = 1
     known[missing & half_seen & ~generated] = 0

@@ -9,6 +9,8 @@ posteriors add up to it (EM, as in confident learning per tag and without labels
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from model.metrics import log_odds
@@ -41,15 +43,28 @@ def midpoint(scores: Floats, absent: Floats) -> float:
     return float((np.median(log_odds(scores)) + np.mean(log_odds(absent))) / 2)
 
 
+def carriers(
+    scores: Floats, carried: Floats, unsure: Bools, fewest: int = FEWEST_CARRIED
+) -> Iterator[tuple[int, Bools, Bools]]:
+    """Each tag's column, the images (N,) that carry it, and those that lack it.
+
+    Left out are tags that fewer images carry, or that none lacks. Held-out `scores` and `carried`
+    (0 or 1) are (N, L); pairs (N, L) that are `unsure` are no example of a tag that is lacking, as
+    captions leave things out.
+    """
+    for column in np.flatnonzero(carried.sum(axis=0) >= fewest):
+        # A score of 0 was not stored: the model of that fold has not learned the tag.
+        known, mine = scores[:, column] > 0, carried[:, column] > 0
+        own, absent = known & mine, known & ~mine & ~unsure[:, column]
+        if own.any() and absent.any():
+            yield int(column), own, absent
+
+
 def midpoints(scores: Floats, carried: Floats, unsure: Bools) -> Floats:
-    """Of each tag (L,), NaN where no image has it or none lacks it; as for `evidence_slope`."""
+    """Of each tag (L,), NaN where no image has it or none lacks it; as for `carriers`."""
     found = np.full(scores.shape[1], np.nan, np.float32)
-    for column in range(scores.shape[1]):
-        mine, known = carried[:, column] > 0, scores[:, column] > 0
-        without = known & ~mine & ~unsure[:, column]
-        own, absent = scores[known & mine, column], scores[without, column]
-        if len(own) and len(absent):
-            found[column] = midpoint(own, absent)
+    for column, own, absent in carriers(scores, carried, unsure, fewest=1):
+        found[column] = midpoint(scores[own, column], scores[absent, column])
     return found
 
 
@@ -76,23 +91,18 @@ def supports(evidence: TagEvidence) -> Floats:
 def evidence_slope(scores: Floats, carried: Floats, unsure: Bools) -> float:
     """How much log-odds that an image carries a tag grow with those of its score; 1 of too little.
 
-    Logistic regression on the distance from each tag's midpoint, all tags together: held-out
-    `scores` and `carried` (0 or 1) are (N, L); pairs (N, L) that are `unsure` are left out: what
-    captions leave out is not absent. Judges that learned from other tags, or longer, are more or
-    less sure than they should be, of all tags alike.
+    Logistic regression on the distance from each tag's midpoint, all tags together; arguments as
+    for `carriers`. Judges that learned from other tags, or longer, are more or less sure than they
+    should be, of all tags alike.
     """
     from sklearn.linear_model import LogisticRegression  # a second to import
 
     away, has = [], []
-    for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
-        mine = carried[:, column] > 0
-        # A score of 0 was not stored: the model of that fold has not learned the tag.
-        kept = (scores[:, column] > 0) & (mine | ~unsure[:, column])
-        values, mine = scores[kept, column], mine[kept]
-        if mine.all() or not mine.any():
-            continue
-        away.append(log_odds(values) - midpoint(values[mine], values[~mine]))
-        has.append(mine)
+    for column, own, absent in carriers(scores, carried, unsure):
+        centre = midpoint(scores[own, column], scores[absent, column])
+        kept = own | absent
+        away.append(log_odds(scores[kept, column]) - centre)
+        has.append(own[kept])
     if not away:
         return 1.0
     distance, tagged = np.concatenate(away), np.concatenate(has)
@@ -126,21 +136,18 @@ def _em(evidence: Floats, expected: float, counts: int) -> tuple[Floats, float]:
 
 
 def _own_supports(scores: Floats, carried: Floats, unsure: Bools, slope: float) -> list[Floats]:
-    """The support of each tag's images that carry it; arguments as for `evidence_slope`."""
-    found = []
-    for column in np.flatnonzero(carried.sum(axis=0) >= FEWEST_CARRIED):
-        mine, known = carried[:, column] > 0, scores[:, column] > 0
-        absent = known & ~mine & ~unsure[:, column]
-        if (known & mine).any() and absent.any():
-            found.append(support(scores[known & mine, column], scores[absent, column], slope))
-    return found
+    """The support of each tag's images that carry it; arguments as for `carriers`."""
+    return [
+        support(scores[own, column], scores[absent, column], slope)
+        for column, own, absent in carriers(scores, carried, unsure)
+    ]
 
 
 def wrong_share(scores: Floats, carried: Floats, unsure: Bools, slope: float) -> float:
     """The share of wrong tags that there seems to be of all together; `PRIOR_SHARE` of too little.
 
     A tag's own share is uncertain while it has few images, and is held near this one. Arguments as
-    for `evidence_slope`.
+    for `carriers`.
     """
     found = _own_supports(scores, carried, unsure, slope)
     return _em(np.concatenate(found), PRIOR_SHARE, 0)[1] if found else PRIOR_SHARE
@@ -154,7 +161,7 @@ def certain_from(
     So many right ones as `allowed` times the wrong ones that there seem to be: weak judges are
     hardly ever sure, and 1 in 2 would be more careful with them than anyone asked for, while clean
     tags have little to spend. `expected` is what `wrong_share` gives; the other arguments are as
-    for `evidence_slope`, by the whole images' scores.
+    for `carriers`, by the whole images' scores.
     """
     supports = _own_supports(scores, carried, unsure, slope)
     found = [wrong_posterior(own, expected)[0] for own in supports]
