@@ -37,6 +37,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_others.only_a_noun,
         mend_others.side_read_as_verb,
         mend_others.only_an_adjective,
+        mend_others.state_read_as_passive,
         mend_others.quality_read_as_order,
         mend_others.noun_after_and,
         mend_others.name_read_as_participle,

@@ -26,6 +26,9 @@ _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "pre
 
 
 _ORDERS = 4  # a verb that is so many times as frequent as the noun may be an order after all
+_PARTICIPLES = 6  # about as often a verb is used in other forms as in this one
+_FINITE = {"is", "are", "was", "were", "be", "'s", "'re"}  # what "being" is said of is being done
+_BESIDE_A_STATE = {"nsubjpass", "nsubj", "auxpass", "punct", "cc", "conj", "mark", "neg"}
 _DOINGS = {"noun.act", "noun.cognition", "noun.event", "noun.process", "noun.state"}
 _MADE = {"noun.Tops", "noun.artifact", "noun.location"}  # "location" is of the first
 
@@ -54,6 +57,16 @@ def _may_be_a_noun(low: str) -> bool:
 @wordnet.remembered
 def _no_adverb(low: str) -> bool:
     return wordnet.has(low, "a") and not wordnet.has(low, "r")
+
+
+@wordnet.remembered
+def _is_a_state(low: str) -> bool:
+    """ "striped" is of stripes, "closed" often an adjective, "removed" something that is done."""
+    if not wordnet.has(low, "a"):
+        return False
+    verb = wordnet.lemma(low, "v", inflected=True)
+    of_a_noun = wordnet.has(verb, "n") and wordnet.count(verb, "n") >= wordnet.count(verb, "v")
+    return of_a_noun or _PARTICIPLES * wordnet.count(low, "a") >= wordnet.count(verb, "v")
 
 
 def _verb(word: Word) -> str:
@@ -89,10 +102,7 @@ def only_an_adjective(word: Word, words: list[Word]) -> None:
         return
     follows, be = after(word, words), word.kids("auxpass")
     if be:
-        for subject in word.kids("nsubjpass"):
-            subject.dep = "nsubj"
-        give_way(word, be[-1])
-        word.moved(be[-1], "acomp")
+        _said_with_be(word, be[-1])
     elif follows is not None and follows.dep == "dobj" and follows.head is word:
         give_way(word, follows)
         word.moved(follows, "amod")
@@ -103,6 +113,27 @@ def only_an_adjective(word: Word, words: list[Word]) -> None:
 def _is_adjective_only(low: str) -> bool:
     bases = ((wordnet.lemma(low, pos), pos) for pos in "nvr")
     return not any(wordnet.has(base, pos) for base, pos in bases)
+
+
+def _said_with_be(word: Word, be: Word) -> None:
+    for subject in word.kids("nsubjpass"):
+        subject.dep = "nsubj"
+    give_way(word, be)
+    word.moved(be, "acomp")
+
+
+@looks_at(tag=("VBN", "VBD"), low=_is_a_state)
+def state_read_as_passive(word: Word, words: list[Word]) -> None:
+    """ "the shirt is striped", "the door is closed": nobody does it, nowhere and to no end."""
+    be = word.head if word.dep == "acomp" else next(iter(word.kids("auxpass")), None)
+    if be is None or be.low not in _FINITE or not word.text.isalpha():
+        return
+    others = [c for c in word.children if c.dep not in _BESIDE_A_STATE]
+    if any(c.dep != "advmod" or c.i > word.i for c in others):  # "parked next to", "neatly folded"
+        return
+    if word.dep != "acomp":
+        _said_with_be(word, be)
+    word.pos, word.tag = "ADJ", "JJ"
 
 
 @looks_at(tag=("VBG",))
