@@ -118,7 +118,7 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
         evidence = TagEvidence(
             "tag", "object", names, np.ones(size, np.bool_), chance, chance[:0],
             rng.random(100).astype(np.float32), 1.0, CERTAIN, PRIOR_SHARE, np.arange(size), names,
-            features, chance, chance, names,
+            features, chance, chance, names, np.zeros(size, np.bool_),
         )  # fmt: skip
         verdicts += len(outlier(evidence, CleanConfig(), seed).drop)
     return verdicts

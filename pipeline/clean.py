@@ -33,7 +33,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 7
+    version = 8
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
@@ -42,13 +42,18 @@ class Clean(Stage):
     seeded = True
     inputs: ClassVar = {
         "regions": """
+            WITH candidates AS MATERIALIZED (
+                SELECT image_id, tag_id, in_caption FROM candidate_tags
+            )
             SELECT DISTINCT ON (r.region_id) r.region_id, r.image_id, r.label_version, r.tag_id,
                    r.tag_score, r.other_score, o.name AS other_name,
-                   coalesce(c.in_caption, false) AS in_caption
+                   coalesce(c.in_caption, false) AS in_caption,
+                   coalesce(d.in_caption, false) AND r.other_tag_id <> r.tag_id AS other_said
             FROM current_regions r
             JOIN (SELECT region_id FROM current_region_features) f USING (region_id)
             JOIN current_labels o ON o.tag_id = r.other_tag_id
-            LEFT JOIN candidate_tags c ON c.image_id = r.image_id AND c.tag_id = r.tag_id
+            LEFT JOIN candidates c ON c.image_id = r.image_id AND c.tag_id = r.tag_id
+            LEFT JOIN candidates d ON d.image_id = r.image_id AND d.tag_id = r.other_tag_id
             WHERE list_contains($units, r.tag_id::VARCHAR) AND r.tag_score IS NOT NULL
             ORDER BY r.tag_id, r.image_id, r.region_id
         """,
@@ -263,4 +268,5 @@ def _evidence(
         region_scores=regions.column("tag_score").to_numpy(),
         other_scores=regions.column("other_score").to_numpy(),
         other_names=regions.column("other_name").to_pylist(),
+        other_said=regions.column("other_said").to_numpy(zero_copy_only=False).astype(bool),
     )

@@ -18,6 +18,8 @@ from pipeline.rules.noise import (
 
 CUTS = CalibrateConfig()
 """Its defaults, whatever is set: another threshold for tags must not train judges anew."""
+UNSURE = 0.2
+"""Right tags that may be taken as unknown for each wrong one; dropping them for good costs more."""
 
 
 def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
@@ -33,7 +35,7 @@ def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
     judged = scores, said, generated
     slope = evidence_slope(*judged)
     noise = wrong_share(*judged, slope)
-    certain = certain_from(*judged, slope, noise, CUTS.lose)
+    certain = certain_from(*judged, slope, noise, UNSURE)
     targets, known = said.copy(), np.ones_like(said)
     for column, own, absent in carriers(*judged):
         evidence = support(scores[own, column], scores[absent, column], slope)

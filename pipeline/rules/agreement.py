@@ -3,13 +3,15 @@
 RAM drops tags on 'contrary predictions between whole images and their corresponding regions'
 (section 3.3). Here both are weighed: how much more the whole image looks like those that have the
 tag than like those that do not, and, where it speaks for the tag, the log-odds that its clearest
-region shows it rather than anything else of the same kind. The strongest other tag there is
-reported as a likely confusion.
+region shows it rather than anything else of the same kind. Where that region shows another tag of
+the kind, one that a caption names, too, it is that other one's, and none is left for the tag. The
+strongest other tag there is reported as a likely confusion.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit
 
 from model.metrics import log_odds
 from pipeline.config import CleanConfig
@@ -20,6 +22,8 @@ REGION_SHARE = 0.25
 """Of a region's log-odds for the tag: the image has been weighed with its regions already.
 
 Only for it: a region that shows something else may be a box in the wrong place."""
+OTHER_COUNTS = 1.25
+"""Log-odds against a tag whose clearest region is surely that of another one that is said."""
 
 
 def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
@@ -30,7 +34,10 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
         return left_alone(evidence, regions, why)
     of_image = supports(evidence)
     weight = of_image.copy()
+    others = log_odds(evidence.other_scores[regions])
+    taken = evidence.other_said[regions] * expit(others - log_odds(clearest))
     weight[: evidence.images] += REGION_SHARE * np.maximum(log_odds(clearest), 0)
+    weight[: evidence.images] -= OTHER_COUNTS * taken
     wrong = wrong_posterior(weight, evidence.noise)[0][: evidence.images]
     reasons = []
     for row, region in enumerate(regions):
@@ -41,6 +48,8 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
         if evidence.other_scores[region] > clearest[row]:
             other = evidence.other_names[region]
             reason += f" and looks more like {other} ({evidence.other_scores[region]:.2f})"
+            if evidence.other_said[region]:
+                reason += ", which a caption names"
         reasons.append(reason)
     certain = evidence.certain
     return Opinions(wrong > certain, wrong, certain, reasons, regions)

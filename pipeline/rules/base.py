@@ -22,7 +22,8 @@ class TagEvidence:
 
     `of_image` (R,) is the image row of each region; `features` (R, D), streamed where there are too
     many to be held; `region_scores` (R,) is the tagger's score of the tag in the region alone,
-    `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`.
+    `other_scores` (R,) that of the strongest other tag of its kind, named in `other_names`, and
+    `other_said` (R,) whether a caption of the image names that one.
     `image_scores` (M,) are held-out scores of the whole images, `unseen_scores` (U,) those of
     images that carry the tag but have no region of it, `absent_scores` (A,) those of images that
     do not carry it. All scores come from models that have not seen the image;
@@ -47,6 +48,7 @@ class TagEvidence:
     region_scores: Floats
     other_scores: Floats
     other_names: list[str]
+    other_said: Bools
 
     @property
     def images(self) -> int:

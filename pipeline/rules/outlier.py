@@ -8,6 +8,7 @@ of it in the image are outliers.
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit, logit
 
 from pipeline.clustering import SAMPLED, distances_to, fit_centres
 from pipeline.columns import Floats
@@ -17,7 +18,8 @@ from pipeline.rules.base import Opinions, TagEvidence, left_alone
 from pipeline.rules.noise import supports, wrong_posterior
 
 PAPER_SHARE = 0.1
-DOUBTFUL = 0.3
+FAR_COUNTS = 0.5
+"""Log-odds of being wrong that a region far away adds to those of its image."""
 FAR = 1.2  # spreads; nearer than this is no outlier, whatever the share
 REGIONS_PER_CLUSTER = 25
 MAX_CLUSTERS = 8
@@ -77,8 +79,9 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
     drop = nearest >= limit
     if config.cut == "adaptive":
-        # A right tag may look unusual: it goes only where its image is doubtful, too.
-        drop &= (wrong > DOUBTFUL) & (nearest > FAR)
+        # A right tag may look unusual: it goes only where its image is nearly wrong enough.
+        enough = float(expit(logit(evidence.certain) - FAR_COUNTS))
+        drop &= (wrong > enough) & (nearest > FAR)
     words = f"spreads from its cluster's centre, limit {limit:.2f}"
     reasons = [f"{away:.2f} {words}" for away in nearest.tolist()]
     return Opinions(drop, nearest, limit, reasons, regions)

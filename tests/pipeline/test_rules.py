@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model.metrics import log_odds
 from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules import RULES, find_rule
@@ -22,7 +23,7 @@ from pipeline.rules.noise import (
     wrong_posterior,
     wrong_share,
 )
-from pipeline.rules.outlier import distances
+from pipeline.rules.outlier import FAR_COUNTS, distances
 
 RIGHT, WRONG = 90, 10
 
@@ -59,6 +60,7 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
         region_scores=region[shuffled],
         other_scores=np.full(images, 0.3, np.float32),
         other_names=["cat"] * images,
+        other_said=np.zeros(images, bool),
     )
 
 
@@ -113,6 +115,7 @@ def test_a_tag_with_one_good_region_is_kept() -> None:
         region_scores=np.append(tag.region_scores, np.float32(0.999)),
         other_scores=np.append(tag.other_scores, np.float32(0.1)),
         other_names=[*tag.other_names, "cat"],
+        other_said=np.append(tag.other_said, False),
     )
     for rule in RULES.values():
         assert not rule(good, CleanConfig(), 0).drop[wrong_image]
@@ -145,6 +148,7 @@ def test_those_that_a_budget_left_out_still_say_what_the_tag_looks_like() -> Non
         region_scores=tag.region_scores[doubtful],
         other_scores=tag.other_scores[doubtful],
         other_names=[tag.other_names[row] for row in doubtful],
+        other_said=tag.other_said[doubtful],
     )
     rule = find_rule("agreement")
     alone = replace(part, unseen_scores=part.unseen_scores[:0])
@@ -253,6 +257,39 @@ def test_a_region_speaks_for_a_tag_and_not_against_it() -> None:
         return rule(given, CleanConfig(), 0).scores[-1]
 
     assert suspicion(0.01) == suspicion(0.5) > suspicion(0.9)
+
+
+def test_a_region_of_another_tag_that_is_said_leaves_none_for_the_tag() -> None:
+    tag, rule = evidence(), find_rule("agreement")
+    shown = replace(tag, other_scores=np.full(tag.images, 0.9, np.float32))
+    one = np.zeros(tag.images, bool)
+    one[-1] = True
+    said = replace(shown, other_said=one)
+    before, after = (rule(given, CleanConfig(), 0) for given in (shown, said))
+    assert before.scores[-1] < after.scores[-1]
+    assert np.abs(before.scores - after.scores)[:-1].max() < 0.01
+    assert after.reasons[-1] == before.reasons[-1].replace(
+        f"{before.scores[-1]:.2f}", f"{after.scores[-1]:.2f}", 1
+    ) + ", which a caption names"  # fmt: skip
+    # A region that looks more like the tag itself is its own.
+    clear = replace(said, region_scores=np.full(tag.images, 0.99, np.float32))
+    unsaid = replace(clear, other_said=tag.other_said)
+    far = log_odds(rule(said, CleanConfig(), 0).scores) - log_odds(before.scores)
+    near = [log_odds(rule(given, CleanConfig(), 0).scores) for given in (clear, unsaid)]
+    assert 0 <= (near[0] - near[1])[-1] < 0.2 < 1 < far[-1]
+
+
+def test_a_far_region_goes_where_its_image_is_nearly_wrong_enough() -> None:
+    """The rest of what a tag must be wrong by, a region far from its centre makes up for."""
+    tag, rule = evidence(), find_rule("outlier")
+    far = rule(tag, CleanConfig(), 0).drop
+    wrong, _ = wrong_posterior(support(tag.image_scores, tag.absent_scores, tag.slope))
+    place = int(np.where(far, wrong, 1).argmin())
+    for away, gone in ((FAR_COUNTS - 0.05, True), (FAR_COUNTS + 0.05, False)):
+        certain = float(sigmoid(log_odds(wrong[place]) + away))
+        found = rule(replace(tag, certain=certain), CleanConfig(), 0)
+        assert found.drop[place] == gone
+        assert not (found.drop & ~far).any()
 
 
 def test_the_noise_of_a_frequent_tag_is_estimated() -> None:
