@@ -117,8 +117,8 @@ def _judge(file: Path, seed: int, tags: list[tuple[int, int]]) -> int:
         chance = rng.random(size).astype(np.float32)
         evidence = TagEvidence(
             "tag", "object", names, np.ones(size, np.bool_), chance, chance[:0],
-            rng.random(100).astype(np.float32), 1.0, CERTAIN, PRIOR_SHARE, np.arange(size), names,
-            features, chance, chance, names, np.zeros(size, np.bool_),
+            rng.random(100).astype(np.float32), 1.0, CERTAIN, PRIOR_SHARE, 0.0, np.arange(size),
+            names, features, chance, chance, names, np.zeros(size, np.bool_),
         )  # fmt: skip
         verdicts += len(outlier(evidence, CleanConfig(), seed).drop)
     return verdicts

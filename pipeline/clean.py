@@ -37,7 +37,7 @@ class Clean(Stage):
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
-    reads = ("regions", "region_features", "tag_scores", "thresholds", "labels")
+    reads = ("regions", "region_features", "tag_scores", "thresholds", "labels", "models")
     writes = ("verdicts",)
     seeded = True
     inputs: ClassVar = {
@@ -74,7 +74,8 @@ class Clean(Stage):
         # The same for all units, whichever are judged together.
         "learned": "SELECT coalesce(avg(slope), 1.0) AS slope, "
         f"coalesce(avg(certain), {CERTAIN}) AS certain, "
-        f"coalesce(avg(noise), {PRIOR_SHARE}) AS noise FROM ("
+        f"coalesce(avg(noise), {PRIOR_SHARE}) AS noise, "
+        "coalesce((SELECT avg(look) FROM current_models WHERE role = 'fold'), 0.0) AS look FROM ("
         "SELECT DISTINCT fold, slope, certain, noise FROM current_thresholds)",
         "labels": "SELECT tag_id, name, kind FROM current_labels "
         "WHERE list_contains($units, tag_id::VARCHAR) ORDER BY tag_id",
@@ -262,6 +263,7 @@ def _evidence(
         slope=learned["slope"],
         certain=learned["certain"],
         noise=learned["noise"],
+        look=learned["look"],
         of_image=of_image,
         region_ids=ids,
         features=features,

@@ -55,6 +55,7 @@ def save_model(
         "path": str(Path("models") / digest), "label_version": vocabulary.version,
         "encoder": by.encoder, "parent": by.parent, "snapshot_id": by.snapshot_id,
         "config": json.dumps(by.config, sort_keys=True), "seed": by.seed,
+        "look": float(model.second.weights[1]) if isinstance(model, Tagger) else None,
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 8
+CATALOG_VERSION = 9
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -203,6 +203,7 @@ _ALL = (
         snapshot_id=I64,
         config=STR,
         seed=I64,
+        look=F32,  # weight of a tagger's look at regions in its logits
     ),
     _table(
         "tag_scores",

@@ -22,8 +22,9 @@ REGION_SHARE = 0.25
 """Of a region's log-odds for the tag: the image has been weighed with its regions already.
 
 Only for it: a region that shows something else may be a box in the wrong place."""
-OTHER_COUNTS = 1.25
-"""Log-odds against a tag whose clearest region is surely that of another one that is said."""
+OTHER_COUNTS = 4.0
+"""Log-odds against a tag whose clearest region is surely that of another one that is said, where a
+look at regions counts in full; it counts as much as images held out of training have found."""
 
 
 def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
@@ -37,7 +38,7 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
     others = log_odds(evidence.other_scores[regions])
     taken = evidence.other_said[regions] * expit(others - log_odds(clearest))
     weight[: evidence.images] += REGION_SHARE * np.maximum(log_odds(clearest), 0)
-    weight[: evidence.images] -= OTHER_COUNTS * taken
+    weight[: evidence.images] -= OTHER_COUNTS * evidence.look * taken
     wrong = wrong_posterior(weight, evidence.noise)[0][: evidence.images]
     reasons = []
     for row, region in enumerate(regions):

@@ -167,6 +167,36 @@ def test_as_many_wrong_tags_are_expected_as_calibration_has_found(tmp_path: Path
     assert expected
 
 
+def test_whose_a_region_is_and_what_that_counts_is_read_from_the_lake(demo: Path) -> None:
+    with Lake.open(demo / "lake", read_only=True) as lake:
+        regions = lake.query(
+            "SELECT r.image_id, r.tag_id, r.other_tag_id, r.region_id FROM current_regions r"
+        ).to_pylist()
+        said = lake.query("SELECT image_id, tag_id FROM candidate_tags WHERE in_caption")
+        pairs = set(
+            zip(*(said.column(name).to_pylist() for name in said.schema.names), strict=True)
+        )
+        looks = lake.query("SELECT role, look FROM current_models").to_pylist()
+        tags = sorted({str(region["tag_id"]) for region in regions})
+        found = list(tags_of(Batch.read(Clean.inputs, lake.query, tags), lake.batches))
+    others = {
+        region["region_id"]: (region["image_id"], region["other_tag_id"]) in pairs
+        and region["other_tag_id"] != region["tag_id"]
+        for region in regions
+    }
+    seen = {
+        region_id: bool(is_said)
+        for *_, tag in found
+        for region_id, is_said in zip(tag.region_ids, tag.other_said, strict=True)
+    }
+    assert seen == others
+    assert set(others.values()) == {False, True}
+    judges = [row["look"] for row in looks if row["role"] == "fold"]
+    assert len(judges) == 3
+    assert all(tag.look == pytest.approx(np.mean(judges)) for *_, tag in found)
+    assert all((row["look"] is None) == (row["role"] == "captioner") for row in looks)
+
+
 def test_streamed_features_give_the_same_verdicts_whatever_the_batches(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

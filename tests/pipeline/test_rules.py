@@ -54,6 +54,7 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
         slope=1.5,
         certain=0.5,
         noise=PRIOR_SHARE,
+        look=0.3,
         of_image=np.arange(images)[shuffled],
         region_ids=[f"r{i:03}" for i in shuffled],
         features=features[shuffled].astype(np.float32),
@@ -268,6 +269,9 @@ def test_a_region_of_another_tag_that_is_said_leaves_none_for_the_tag() -> None:
     before, after = (rule(given, CleanConfig(), 0) for given in (shown, said))
     assert before.scores[-1] < after.scores[-1]
     assert np.abs(before.scores - after.scores)[:-1].max() < 0.01
+    # Judges whose looks tell nothing say nothing against it.
+    blind = rule(replace(said, look=0.0), CleanConfig(), 0)
+    assert blind.scores[-1] == rule(replace(shown, look=0.0), CleanConfig(), 0).scores[-1]
     assert after.reasons[-1] == before.reasons[-1].replace(
         f"{before.scores[-1]:.2f}", f"{after.scores[-1]:.2f}", 1
     ) + ", which a caption names"  # fmt: skip
