@@ -44,6 +44,10 @@ class Clean(Stage):
         "regions": """
             WITH candidates AS MATERIALIZED (
                 SELECT image_id, tag_id, in_caption FROM candidate_tags
+                WHERE image_id IN (
+                    SELECT image_id FROM current_regions
+                    WHERE list_contains($units, tag_id::VARCHAR)
+                )
             )
             SELECT DISTINCT ON (r.region_id) r.region_id, r.image_id, r.label_version, r.tag_id,
                    r.tag_score, r.other_score, o.name AS other_name,
