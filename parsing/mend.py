@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from parsing import mend_lists, mend_nouns, mend_others, mend_places, wordnet
+from parsing import mend_lists, mend_nouns, mend_others, mend_places, mend_qualities, wordnet
 from parsing.mend_tree import Rule
 from parsing.words import Word
 
@@ -36,13 +36,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_others.which_is_no_person,
         mend_others.only_a_noun,
         mend_others.side_read_as_verb,
-        mend_others.only_an_adjective,
-        mend_others.state_read_as_passive,
-        mend_others.quality_read_as_order,
+        mend_qualities.only_an_adjective,
+        mend_qualities.state_read_as_passive,
+        mend_qualities.quality_read_as_order,
         mend_others.noun_after_and,
         mend_others.name_read_as_participle,
         mend_others.participle_after_of,
-        mend_others.quality_among_adjectives,
+        mend_qualities.quality_among_adjectives,
         mend_nouns.name_took_the_verb,
         mend_others.verb_with_a_compound,
         mend_others.name_read_as_verb,
@@ -54,11 +54,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_others.noun_read_as_adjective,
     ),
     "ADJ": (
-        mend_others.quality_after_and,
+        mend_qualities.quality_after_and,
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
     ),
-    "ADV": (mend_others.quality_read_as_adverb, mend_others.noun_before_of, *_EXCLAMATION),
+    "ADV": (mend_qualities.quality_read_as_adverb, mend_others.noun_before_of, *_EXCLAMATION),
     "ADP": (
         mend_places.particle_read_as_place,
         mend_places.with_in_the_background,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,11 @@ Cli = Callable[..., Done]
 def run_cli(*arguments: str | Path, **environment: str) -> Done:
     """`tagwright` as a process of its own, in the project's folder."""
     return run_command([str(word) for word in arguments], ROOT, environment)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: servers and processes are waited for much of the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
