@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -25,11 +24,6 @@ Cli = Callable[..., Done]
 def run_cli(*arguments: str | Path, **environment: str) -> Done:
     """`tagwright` as a process of its own, in the project's folder."""
     return run_command([str(word) for word in arguments], ROOT, environment)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: servers and processes are waited for much of the time."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
