@@ -170,12 +170,10 @@ def test_as_many_wrong_tags_are_expected_as_calibration_has_found(tmp_path: Path
 def test_whose_a_region_is_and_what_that_counts_is_read_from_the_lake(demo: Path) -> None:
     with Lake.open(demo / "lake", read_only=True) as lake:
         regions = lake.query(
-            "SELECT r.image_id, r.tag_id, r.other_tag_id, r.region_id FROM current_regions r"
+            "SELECT image_id, tag_id, other_tag_id, region_id FROM current_regions"
         ).to_pylist()
         said = lake.query("SELECT image_id, tag_id FROM candidate_tags WHERE in_caption")
-        pairs = set(
-            zip(*(said.column(name).to_pylist() for name in said.schema.names), strict=True)
-        )
+        pairs = {(row["image_id"], row["tag_id"]) for row in said.to_pylist()}
         looks = lake.query("SELECT role, look FROM current_models").to_pylist()
         tags = sorted({str(region["tag_id"]) for region in regions})
         found = list(tags_of(Batch.read(Clean.inputs, lake.query, tags), lake.batches))
