@@ -7,7 +7,7 @@ from parsing.mend_tree import NOMINAL, after, give_way, looks_at, quality
 from parsing.words import Word
 
 _PARTICIPLES = 6  # about as often a verb is used in other forms as in this one
-_FINITE = {"is", "are", "was", "were", "be", "'s", "'re"}  # "being washed" is no state
+_FINITE = {"is", "are", "was", "were", "be", "'s", "'re"}  # "gets closed" is no state
 _BESIDE_A_STATE = {"nsubjpass", "nsubj", "auxpass", "punct", "cc", "conj", "mark", "neg"}
 
 
