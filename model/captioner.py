@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.products import half_layers
 from model.tagger import Floats, Halves
 from model.windows import batches
 from model.word_pieces import word_pieces
@@ -66,8 +67,9 @@ class Captioner(nn.Module):
 
         `positions` is (B, P, C); `tags` is (B, G), padded with -1.
         """
-        image = self.image_proj((positions - self.mean) / self.std)
-        guides = self.tag_proj(self.queries[tags.clamp(min=0)])
+        with half_layers():
+            image = self.image_proj((positions - self.mean) / self.std)
+            guides = self.tag_proj(self.queries[tags.clamp(min=0)])
         nothing = torch.zeros(image.shape[:2], dtype=torch.bool)
         return torch.cat([image, guides], dim=1), torch.cat([nothing, tags < 0], dim=1)
 
@@ -76,9 +78,11 @@ class Captioner(nn.Module):
         length = pieces.shape[1]
         states = self.embedding(pieces) + self.position[:length]
         causal = torch.triu(torch.ones(length, length, dtype=torch.bool), 1)
-        states = self.decoder(states, memory, tgt_mask=causal, memory_key_padding_mask=padding)
-        # The output weight is tied to the word embeddings, as in RAM.
-        return nn.functional.linear(states, self.embedding.weight)
+        with half_layers():
+            states = self.decoder(states, memory, tgt_mask=causal, memory_key_padding_mask=padding)
+        # The output weight is tied to the word embeddings, as in RAM. In full: bfloat16 has few
+        # numbers near the largest logit, so that pieces would tie.
+        return nn.functional.linear(states.float(), self.embedding.weight)
 
     @torch.inference_mode()
     def generate(self, features: Halves, tags: Sequence[Sequence[int]]) -> list[str]:

@@ -52,11 +52,12 @@ def load_tagger(path: Path, encoder: str | None = None) -> tuple[Tagger, Checkpo
     """A tagger and what its checkpoint says.
 
     Raises:
-        CheckpointError: it is damaged, no tagger, or made for another encoder than `encoder`.
+        CheckpointError: it is damaged, no tagger, of a version with another network, or made for
+            another encoder than `encoder`.
     """
     content, info, weights = _read(path, "tagger", encoder)
     tagger = Tagger(queries=torch.zeros_like(weights["queries"]), **content["shape"])
-    tagger.load_state_dict(weights)
+    _fill(tagger, weights, path)
     _check_labels(tagger.queries, info)
     return tagger.eval(), info
 
@@ -67,7 +68,7 @@ def load_captioner(path: Path, encoder: str | None = None) -> tuple[Captioner, C
     captioner = Captioner(
         queries=torch.zeros_like(weights["queries"]), pieces=content["pieces"], **content["shape"]
     )
-    captioner.load_state_dict(weights)
+    _fill(captioner, weights, path)
     return captioner.eval(), info
 
 
@@ -84,6 +85,15 @@ def _read(
             f"{path}: trained on features of encoder {info.encoder}, not {encoder}; train it anew"
         )
     return content, info, weights
+
+
+def _fill(model: Tagger | Captioner, weights: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: its weights are of another network than this version's; train it anew"
+        ) from error
 
 
 def _check_labels(queries: torch.Tensor, info: CheckpointInfo) -> None:

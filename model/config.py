@@ -22,6 +22,9 @@ class TrainConfig(BaseModel):
     encoder_epochs: int = Field(
         5, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
     )
+    encoder_blocks: int = Field(
+        5, ge=1, description="how many of the encoder's last blocks learn, its head among them"
+    )
     encoder_lr: float = Field(3e-4, gt=0)
     encoder_batch: int = Field(8, ge=1, description="images per step of the last blocks")
     encoder_places: float = Field(

@@ -40,18 +40,18 @@ class Encoder(Protocol):
 
 
 class EfficientNetLite0:
-    """EfficientNet-Lite0 with ImageNet weights: 448 px in, 14 x 14 positions of 192 stored.
+    """EfficientNet-Lite0 with ImageNet weights: 448 px in, 28 x 28 positions of 80 stored.
 
-    Its last four blocks make 1,280 channels of the 192. Pictures are twice the size that
-    it was trained with: things in crowded pictures are small, and a box can be no finer than a
+    Its last eight blocks and its head make 14 x 14 of 1,280 of them. Pictures are twice the size
+    that it was trained with: things in crowded pictures are small, and a box can be no finer than a
     position (docs/benchmarks.md, "What limited cleaning").
     """
 
     name = "efficientnet-lite0"
-    size, grid, dim = 448, 14, 192
-    frozen = 12
+    size, grid, dim = 448, 28, 80
+    frozen = 8
     """Blocks of 16."""
-    preprocessing = "square bilinear 448, ImageNet mean and std, 12 blocks, v3"
+    preprocessing = "square bilinear 448, ImageNet mean and std, 8 blocks, v4"
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
@@ -79,7 +79,7 @@ class EfficientNetLite0:
         return first
 
     def last_blocks(self) -> LastBlocks:
-        """(B, 196, 192) to (B, 196, 1280)."""
+        """(B, 784, 80) to (B, 196, 1280)."""
         return _last(copy.deepcopy(self._network), self.frozen)
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
@@ -90,7 +90,7 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Image.Image]) -> Halves:
-        """(N, 196, 192) float16.
+        """(N, 784, 80) float16.
 
         One picture at a time: on a CPU its activations stay in the cache, which is twice as fast as
         a batch of 16, and company cannot change features.
@@ -116,7 +116,8 @@ def blank_blocks(name: str) -> LastBlocks:
 
 
 def _last(network: EfficientNet, first: int) -> LastBlocks:
-    blocks = LastBlocks((*network._blocks[first:], network._conv_head, nn.ReLU6()))
+    head = nn.Sequential(network._conv_head, nn.ReLU6())
+    blocks = LastBlocks((*network._blocks[first:], head))
     # Another layout in memory would round sums otherwise.
     return blocks.to(memory_format=torch.channels_last).requires_grad_(False)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.products import half_products
+from model.products import half_layers
 from model.windows import floats
 
 Halves = npt.NDArray[np.float16]
@@ -27,6 +27,10 @@ class LastBlocks(nn.Module):
     def __init__(self, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
+
+    def split(self, learning: int) -> tuple[LastBlocks, LastBlocks]:
+        """All but the last `learning` blocks, and these; they are this one's own, not copies."""
+        return LastBlocks(self.blocks[:-learning]), LastBlocks(self.blocks[-learning:])
 
     def learnable(self) -> list[nn.Parameter]:
         """What training changes: all weights but those of depthwise convolutions.
@@ -42,8 +46,9 @@ class LastBlocks(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """A picture's positions are a square."""
-        maps: Tensor = self.blocks(square(features))
-        return maps.flatten(2).transpose(1, 2)
+        with half_layers():
+            maps: Tensor = self.blocks(square(features))
+        return maps.float().flatten(2).transpose(1, 2)
 
     @torch.inference_mode()
     def maps(self, features: Halves) -> Halves:
@@ -52,10 +57,9 @@ class LastBlocks(nn.Module):
         One picture at a time: on a CPU its activations stay in the cache, and company cannot change
         what is made of a picture.
         """
-        if not len(features):
+        if not len(features) or not len(self.blocks):
             return features
-        with half_products():
-            parts = [self(floats(features[n : n + 1])) for n in range(len(features))]
+        parts = [self(floats(features[n : n + 1])) for n in range(len(features))]
         return torch.cat(parts).half().numpy()
 
 

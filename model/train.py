@@ -92,13 +92,16 @@ def train_tagger(
         tagger = _copy(init, queries, config)
         data = Examples.of(tagger.maps(features), goal, weight)
     else:
+        maps = features
         if blocks is not None:
+            still, learning = blocks.split(config.encoder_blocks)
+            before = still.maps(features)
             # Not on the images that choose: they would see blocks that know them by heart.
             adapt(
-                blocks, features[fitted], goal[fitted], weight[fitted], queries, numbers, config,
+                learning, before[fitted], goal[fitted], weight[fitted], queries, numbers, config,
                 advance,
             )  # fmt: skip
-        maps = features if blocks is None else blocks.maps(features)
+            maps = learning.maps(before)
         data = Examples.of(maps, goal, weight)
         tagger = new_tagger(data, everything, queries, numbers, config)
         if blocks is not None:

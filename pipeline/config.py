@@ -58,12 +58,14 @@ FINE_TUNING = TrainConfig(
     encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4, encoder_average=0.3
 )
 """Smaller steps than a first training, mixed images."""
+REFINING = FINE_TUNING.model_copy(update={"encoder_blocks": 9, "encoder_lr": 3e-4})
+"""More blocks learn than of taggers that are compared with each other: judges may be better."""
 
 
 class RefineConfig(Section):
     """The judges of each fold: its first tagger learns on, beside it a captioner."""
 
-    tagger: TrainConfig = FINE_TUNING
+    tagger: TrainConfig = REFINING
     captioner: CaptionerConfig = CaptionerConfig()
 
 
@@ -80,7 +82,7 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.55, gt=0, lt=1, description="probability of being in a caption that generates a tag"
+        0.5, gt=0, lt=1, description="probability of being in a caption that generates a tag"
     )
     support: float = Field(
         0.45, gt=0, lt=1, description="that is enough where a generated caption says it, too"
@@ -89,7 +91,7 @@ class CalibrateConfig(Section):
         0.3, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
     lose: float = Field(
-        0.08, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
+        0.07, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
     )
     tag_precision: float | None = Field(
         None, gt=0, lt=1, description="that `tag` and `evaluate` give tags at; none: best F1"

@@ -6,7 +6,6 @@ import numpy as np
 
 from model.metrics import precision_thresholds
 from pipeline.columns import Floats
-from pipeline.config import CalibrateConfig
 from pipeline.rules.noise import (
     carriers,
     certain_from,
@@ -16,8 +15,12 @@ from pipeline.rules.noise import (
     wrong_share,
 )
 
-CUTS = CalibrateConfig()
-"""Its defaults, whatever is set: another threshold for tags must not train judges anew."""
+THERE, HALF_SEEN = 0.55, 0.3
+"""Probabilities of being in a caption: from which a tag that is not said is there, and is unknown.
+
+Not those of `calibrate`: another threshold for tags must not train judges anew, and first judges
+err more often than those that learn from this.
+"""
 UNSURE = 0.2
 """Right tags that may be taken as unknown for each wrong one; dropping them for good costs more."""
 
@@ -30,8 +33,8 @@ def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
     cleaning would drop is unknown, as is one that is not said but half seen. What would be
     generated is there.
     """
-    generated = scores >= precision_thresholds(scores, said, CUTS.precision)
-    half_seen = scores >= precision_thresholds(scores, said, CUTS.doubt)
+    generated = scores >= precision_thresholds(scores, said, THERE)
+    half_seen = scores >= precision_thresholds(scores, said, HALF_SEEN)
     judged = scores, said, generated
     slope = evidence_slope(*judged)
     noise = wrong_share(*judged, slope)

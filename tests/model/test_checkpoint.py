@@ -77,6 +77,13 @@ def test_missing_file_other_encoder_other_kind(tagger: Tagger, tmp_path: Path) -
         load_tagger(folder)
 
 
+def test_weights_of_another_network_are_refused(tagger: Tagger, tmp_path: Path) -> None:
+    tagger.shape["layers"] = 3  # as a version would say whose decoder has another depth
+    folder = tmp_path / save_checkpoint(tagger, INFO, tmp_path)
+    with pytest.raises(CheckpointError, match="another network than this version's; train it anew"):
+        load_tagger(folder)
+
+
 def test_silent_queries_and_wrong_counts_are_refused(tagger: Tagger, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="3 label queries for 2 labels"):
         save_checkpoint(tagger, replace(INFO, tag_ids=(3, 7)), tmp_path)

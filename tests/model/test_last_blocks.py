@@ -96,14 +96,14 @@ def test_mirrored_pictures_have_left_and_right_exchanged() -> None:
 
 def test_company_does_not_change_maps() -> None:
     blocks = make_encoder("efficientnet-lite0").last_blocks()
-    features = np.random.default_rng(0).random((3, 196, 192)).astype(np.float16)
+    features = np.random.default_rng(0).random((3, 784, 80)).astype(np.float16)
     together = blocks.maps(features)
     assert together.shape == (3, 196, 1280) and together.dtype == np.float16
     assert np.array_equal(blocks.maps(features[2:])[0], together[2])
 
 
 def test_a_tagger_keeps_its_blocks_and_another_training_gives_the_same(tmp_path: Path) -> None:
-    features = np.random.default_rng(0).random((20, 196, 192)).astype(np.float16)
+    features = np.random.default_rng(0).random((20, 784, 80)).astype(np.float16)
     targets = (np.random.default_rng(1).random((20, 2)) < 0.5).astype(np.float32)
     config = SMALL.model_copy(update={"encoder_epochs": 1, "readout_epochs": 1})
     encoder = make_encoder("efficientnet-lite0")
@@ -136,6 +136,26 @@ def test_fine_tuning_goes_on_from_the_blocks_it_is_given() -> None:
     assert tuned.shape["encoder"] == "tiny"
     with pytest.raises(ModelError, match="label list"):
         train_tagger(features, targets, queries(3)[1:], small, init=start)
+
+
+def test_only_as_many_blocks_learn_as_are_told() -> None:
+    class Three(Tiny):
+        def last_blocks(self) -> LastBlocks:
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                return LastBlocks([nn.Conv2d(4, 4, 1), nn.Conv2d(4, 5, 1), nn.ReLU()])
+
+    features, targets = either(48)
+    start = Three().last_blocks().state_dict()
+    learned = {}
+    for count in (1, 2, 3):
+        config = LEARNING.model_copy(update={"encoder_blocks": count, "encoder_epochs": 1})
+        tagger = train_tagger(features, targets, queries(2), config, encoder=Three(), seed=1)
+        assert tagger.last_blocks is not None
+        found = tagger.last_blocks.state_dict()
+        learned[count] = [name for name in start if not torch.equal(found[name], start[name])]
+    last, both = ["blocks.1.weight", "blocks.1.bias"], list(start)
+    assert learned == {1: [], 2: last, 3: both}
 
 
 def test_weights_are_averaged_over_the_last_steps() -> None:
