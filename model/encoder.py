@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.errors import ModelError
-from model.last_blocks import Halves, LastBlocks, Pointwise
+from model.last_blocks import Halves, Halving, LastBlocks, Pointwise
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -116,6 +116,9 @@ def blank_blocks(name: str) -> LastBlocks:
 
 
 def _last(network: EfficientNet, first: int) -> LastBlocks:
+    for block in network._blocks[first:]:
+        if block._depthwise_conv.stride[0] == 2:
+            block._depthwise_conv = Halving(block._depthwise_conv)
     head = nn.Sequential(network._conv_head, nn.ReLU6())
     blocks = LastBlocks((*network._blocks[first:], head))
     # Another layout in memory would round sums otherwise.

@@ -86,6 +86,26 @@ class Pointwise(nn.Linear):
         return super().forward(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+class Halving(nn.Module):
+    """A convolution of stride 2 over maps of even sides, as every other place of one of stride 1.
+
+    For training: backwards, torch's own takes a slow path in bfloat16 (84 ms for eight pictures'
+    28 x 28 positions of 672 channels; this takes 14).
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        """`layer` pads as TensorFlow does, one place more behind than before, and is changed."""
+        super().__init__()
+        layer.stride, layer.static_padding = (1, 1), nn.Identity()
+        layer.padding = (layer.kernel_size[0] // 2, layer.kernel_size[1] // 2)
+        self.layer = layer
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H / 2, W / 2)."""
+        dense: Tensor = self.layer(maps)
+        return dense[:, :, 1::2, 1::2].contiguous(memory_format=torch.channels_last)
+
+
 def square(features: Tensor) -> Tensor:
     """(B, P, C) as (B, C, side, side)."""
     side = math.isqrt(features.shape[1])

@@ -49,7 +49,7 @@ def test_first_and_last_blocks_are_the_whole_network(encoder: Encoder) -> None:
         exact = blocks.blocks(square(torch.from_numpy(stored).float()))[0].flatten(1).T
     torch.testing.assert_close(exact, features, rtol=0, atol=1e-2)
     # Half layers move a value by hundredths, where the processor has them.
-    assert np.abs(blocks.maps(stored)[0] - exact.numpy()).mean() < 0.03 * exact.mean()
+    assert np.abs(blocks.maps(stored)[0] - exact.numpy()).mean() < 0.06 * exact.mean()
 
 
 def test_nothing_in_nothing_out(encoder: Encoder) -> None:
@@ -61,8 +61,8 @@ def test_positions_are_row_major(encoder: Encoder) -> None:
     canvas[:96, 128:] = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
     plain = encoder.encode([Image.new("RGB", (224, 224), (128, 128, 128))])[0].astype(np.float32)
     change = np.abs(encoder.encode([Image.fromarray(canvas)])[0].astype(np.float32) - plain)
-    heat = change.sum(1).reshape(14, 14)
-    assert heat[:6, 8:].mean() > 1.5 * heat[8:, :6].mean()  # top right, not bottom left
+    heat = change.sum(1).reshape(28, 28)
+    assert heat[:12, 16:].mean() > 1.5 * heat[16:, :12].mean()  # top right, not bottom left
 
 
 def test_digest_is_stable_and_names_are_checked(encoder: Encoder) -> None:
