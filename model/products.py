@@ -14,8 +14,8 @@ import torch
 def half_layers() -> Iterator[None]:
     """Layers within compute in bfloat16, by autocast; weights and their gradients stay float32.
 
-    Training takes half the time on processors that multiply bfloat16 (AVX-512 BF16, AMX); on others
-    nothing changes, since they would be slower.
+    Blocks learn in half the time on processors that multiply bfloat16 (measured with AVX-512 BF16);
+    on others nothing changes, since they would be slower.
     """
     with torch.autocast("cpu", torch.bfloat16, enabled=_multiplies_bfloat16()):
         yield

@@ -30,8 +30,8 @@ def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
 
     `scores` (N, L) are by models that have not seen the image, 0 where there is none; `said` (N, L)
     is 1 where a caption has the tag. A tag that is said counts by how likely it is right, one that
-    cleaning would drop is unknown, as is one that is not said but half seen. What would be
-    generated is there.
+    cleaning would drop is unknown, as is one that is not said but half seen. One that is seen
+    surely is there.
     """
     generated = scores >= precision_thresholds(scores, said, THERE)
     half_seen = scores >= precision_thresholds(scores, said, HALF_SEEN)
