@@ -17,7 +17,10 @@ class TrainConfig(BaseModel):
     heads: int = Field(4, ge=1, description="attention heads, 4 as in RAM")
     dropout: float = Field(0.1, ge=0, lt=1)
     holdout: float = Field(
-        0.2, ge=0, lt=1, description="share of images that choose penalty and mixture; 0: none"
+        0.2,
+        ge=0,
+        lt=1,
+        description="share of images that choose penalty and mixture; 0: as chosen before, if so",
     )
     encoder_epochs: int = Field(
         5, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"

@@ -29,7 +29,7 @@ class ImageCaptioner(Protocol):
 
 @dataclass(frozen=True)
 class LakeCaptioner:
-    """A captioner of the cycle, guided by the best tags of the tagger it was trained beside."""
+    """A captioner of the cycle, guided by the best tags of the tagger that it looks through."""
 
     tagger: Tagger
     captioner: Captioner

@@ -70,6 +70,17 @@ class Choice:
     std: Tensor
     open_setting: Tensor
 
+    @classmethod
+    def of(cls, tagger: Tagger) -> Choice | None:
+        """What a tagger was made by; none where nothing was held out."""
+        penalty, share = tagger.pooled.tolist()
+        if not penalty:
+            return None
+        weights = tagger.second.weights
+        return cls(
+            penalty, share, weights, tagger.logit_mean, tagger.logit_std, tagger.open_setting
+        )
+
 
 def held_out(count: int, groups: Ints | None, share: float, seed: int) -> Flags:
     """Which rows (N,) to hold out: whole groups, about `share` of them; none where too few."""
@@ -168,6 +179,7 @@ def apply(choice: Choice, tagger: Tagger, data: Examples) -> None:
     tagger.logit_std.copy_(choice.std)
     tagger.open_setting.copy_(choice.open_setting)
     tagger.second.weights.copy_(choice.weights)
+    tagger.pooled.copy_(torch.tensor([choice.penalty, choice.share]))
     if not choice.share:
         return
     means = mean_features(tagger, data)

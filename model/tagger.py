@@ -44,6 +44,7 @@ class Tagger(nn.Module):
     open_setting: Tensor
     logit_mean: Tensor
     logit_std: Tensor
+    pooled: Tensor
 
     def __init__(
         self, channels: int, queries: Tensor, hidden: int, layers: int, heads: int, dropout: float,
@@ -64,6 +65,8 @@ class Tagger(nn.Module):
         self.register_buffer("logit_mean", torch.zeros(len(queries)))
         self.register_buffer("logit_std", torch.ones(len(queries)))
         self.register_buffer("open_setting", torch.tensor(START))
+        # Penalty and share of the pooled read-out as chosen; 0: no images were held out to choose.
+        self.register_buffer("pooled", torch.zeros(2))
         self.second = SecondLook(channels, len(queries))
         self.image_proj = nn.Linear(channels, hidden)
         self.decoder = RecognitionDecoder(

@@ -18,6 +18,7 @@ from model.last_blocks import LastBlocks
 from model.losses import caption_loss
 from model.products import half_products
 from model.readout import (
+    Choice,
     Examples,
     Ints,
     apply,
@@ -56,7 +57,8 @@ def train_tagger(
 
     First the last blocks of the encoder (`model/adapt.py`), then the per-label read-out alone,
     which is quick over all labels (`model/readout.py`), then the decoder over labels drawn at
-    random per step. Where the last blocks of `init` learn on, what reads them is made anew.
+    random per step. Where the last blocks of `init` learn on, what reads them is made anew; without
+    `config.holdout` as held-out images have chosen it for `init`.
 
     Args:
         features: (N, S, D) as the encoder stores them; without an encoder maps (N, P, C).
@@ -106,7 +108,9 @@ def train_tagger(
         tagger = new_tagger(data, everything, queries, numbers, config)
         if blocks is not None:
             tagger.take(name, blocks)
-    choice = choose(data, held, queries, numbers, config, advance) if held.any() else None
+    choice = Choice.of(init) if init and new else None
+    if held.any():
+        choice = choose(data, held, queries, numbers, config, advance)
     train_readout(tagger, data, everything, config, advance, bounded=new)
     if choice:
         apply(choice, tagger, data)

@@ -24,11 +24,11 @@ _SAID = """
     WHERE i.split = 'eval' AND c.source = 'original'
     GROUP BY ALL ORDER BY i.image_id
 """
-# A captioner and the tagger that was trained beside it, of the lowest fold: neither has seen any
+# A captioner and the tagger through whose blocks it looks, of the lowest fold: neither has seen any
 # evaluation image.
 _PAIR = """
     SELECT c.path AS captioner, t.path AS tagger
-    FROM current_models c JOIN current_models t ON t.role = 'fold' AND t.fold = c.fold
+    FROM current_models c JOIN current_models t ON t.model_digest = c.parent
     WHERE c.role = 'captioner' AND ($model IS NULL OR $model = 'captioner'
                                     OR starts_with(c.model_digest, $model))
     ORDER BY c.fold, c.model_digest LIMIT 1

@@ -39,7 +39,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 8
+    version = 9
     doc = "caption tags -> taggers, cross-fitted"
     unit = "corpus"
     pinned = True

@@ -55,9 +55,10 @@ class BaselineConfig(Section):
 
 
 FINE_TUNING = TrainConfig(
-    encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4, encoder_average=0.3
-)
-"""Smaller steps than a first training, mixed images."""
+    holdout=0.0, encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4,
+    encoder_average=0.3,
+)  # fmt: skip
+"""Smaller steps than a first training, mixed images; all of them, for all is chosen already."""
 REFINING = FINE_TUNING.model_copy(update={"encoder_blocks": 9, "encoder_lr": 3e-4})
 """More blocks learn than of taggers that are compared with each other: judges may be better."""
 

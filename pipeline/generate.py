@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.columns import Floats, Halves, constant, table_of
+from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import Images, Ints, Vocabulary, columns_by_row, images_of
 from pipeline.ingest import caption_id
 from pipeline.models import FoldTagger, load_captioners, load_taggers
@@ -56,10 +55,9 @@ class Generate(Stage):
             )
             judge = self.taggers[fold]
             own = self._own(part, judge.vocabulary, batch["caption_tags"])
-            maps = judge.tagger.maps(part.features)
-            values = judge.tagger.score_maps(maps)
+            values = judge.tagger.score(part.features)
             scores.append(self._score_rows(part, judge, values, own))
-            captions += self._captions(part.ids, maps, fold, values)
+            captions += self._captions(part, fold, values)
         rows_out = {"captions": table_of("captions", captions)}
         if scores:
             rows_out["tag_scores"] = pa.concat_tables(scores)
@@ -83,20 +81,18 @@ class Generate(Stage):
         rows, columns = np.nonzero(wanted)
         return score_table(part, judge, rows, columns, values[rows, columns])
 
-    def _captions(
-        self, image_ids: Sequence[str], maps: Halves, fold: int, values: Floats
-    ) -> list[dict[str, Any]]:
+    def _captions(self, part: Images, fold: int, values: Floats) -> list[dict[str, Any]]:
         if fold not in self.captioners:
             return []
-        captioner, model_digest = self.captioners[fold]
+        by = self.captioners[fold]
         guides = np.argsort(-values, axis=1, kind="stable")[:, :GUIDES]
-        texts = captioner.generate(maps, guides.tolist())
+        texts = by.captioner.generate(by.tagger.maps(part.features), guides.tolist())
         return [
             {
                 "caption_id": caption_id(image_id, "generated", text), "image_id": image_id,
-                "text": text, "source": "generated", "model_digest": model_digest,
+                "text": text, "source": "generated", "model_digest": by.digest,
             }
-            for image_id, text in zip(image_ids, texts, strict=True)
+            for image_id, text in zip(part.ids, texts, strict=True)
             if text
         ]  # fmt: skip
 

@@ -74,6 +74,15 @@ class FoldTagger:
     fold: int
 
 
+@dataclass(frozen=True)
+class FoldCaptioner:
+    """A captioner, the tagger through whose blocks it looks, and its digest."""
+
+    captioner: Captioner
+    tagger: Tagger
+    digest: str
+
+
 def vocabulary_of_checkpoint(info: CheckpointInfo) -> Vocabulary:
     """The tags a checkpoint knows."""
     return Vocabulary(info.label_version, info.tag_ids, info.tag_names, info.tag_kinds)
@@ -86,7 +95,8 @@ def load_taggers(context: Context, role: str) -> dict[int, FoldTagger]:
         PlanError: no such model was trained yet.
     """
     taggers = {}
-    for row in _current(context, role):
+    sql = "SELECT model_digest, path, fold FROM current_models WHERE role = $role ORDER BY fold"
+    for row in context.query(sql, {"role": role}).to_pylist():
         tagger, info = load_tagger(context.lake / row["path"])
         vocabulary = vocabulary_of_checkpoint(info)
         taggers[row["fold"]] = FoldTagger(tagger, vocabulary, row["model_digest"], row["fold"])
@@ -95,15 +105,21 @@ def load_taggers(context: Context, role: str) -> dict[int, FoldTagger]:
     return taggers
 
 
-def load_captioners(context: Context) -> dict[int, tuple[Captioner, str]]:
-    """The current captioners and their digests, by the fold they have not seen."""
+def load_captioners(context: Context) -> dict[int, FoldCaptioner]:
+    """The current captioners, by the fold they have not seen."""
+    rows = context.query(_CAPTIONERS).to_pylist()
     return {
-        row["fold"]: (load_captioner(context.lake / row["path"])[0], row["model_digest"])
-        for row in _current(context, "captioner")
+        row["fold"]: FoldCaptioner(
+            load_captioner(context.lake / row["path"])[0],
+            load_tagger(context.lake / row["looks_through"])[0],
+            row["model_digest"],
+        )
+        for row in rows
     }
 
 
-def _current(context: Context, role: str) -> list[dict[str, Any]]:
-    sql = "SELECT model_digest, path, fold FROM current_models WHERE role = $role ORDER BY fold"
-    rows: list[dict[str, Any]] = context.query(sql, {"role": role}).to_pylist()
-    return rows
+_CAPTIONERS = """
+    SELECT c.fold, c.path, c.model_digest, t.path AS looks_through
+    FROM current_models c JOIN current_models t ON t.model_digest = c.parent
+    WHERE c.role = 'captioner' ORDER BY c.fold
+"""

@@ -16,7 +16,7 @@ from pipeline.ground import Ground
 from pipeline.label import BuildLabels
 from pipeline.parse import ParseCaptions, ParseGenerated
 from pipeline.publish import Publish
-from pipeline.refine import Refine
+from pipeline.refine import Refine, RefineAgain
 from pipeline.retrain import Retrain
 from pipeline.stage import Stage
 from storage.schemas import TABLES
@@ -30,6 +30,7 @@ STAGES: tuple[type[Stage], ...] = (
     Encode,
     TrainBaseline,
     Refine,
+    RefineAgain,
     Generate,
     ParseGenerated,
     Calibrate,

@@ -3,8 +3,9 @@
 What captions say is wrong in parts and leaves much out, and a judge that learned it as it stands is
 the worse for it. The taggers of `baseline` have scores for images that they have not seen; by these
 the others' tags are weighed (`pipeline/vouched.py`), and a fold's tagger learns on from that. Its
-own fold's images it still has not seen. The captioners are trained here, since they look through
-the blocks of the tagger that they stand beside.
+own fold's images it still has not seen. What comes of it judges better, so the same is done again
+with its scores. The captioners are trained beside the second time: they look through the blocks of
+the taggers that the first has made.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from model.encoder import encoder_with
-from model.tagger import Tagger
 from model.text import TextEncoder
 from model.train import train_captioner, train_tagger
 from pipeline.columns import Floats
@@ -34,24 +34,26 @@ from pipeline.vouched import vouched
 
 
 class Refine(Stage):
-    """Makes the judges: for each fold a tagger and a captioner that have not seen it."""
+    """Makes of each fold's first tagger one that has learned from what all of these vouch for."""
 
     name = "refine"
-    doc = "tags that held-out scores vouch for -> fold taggers, captioners"
+    doc = "tags that held-out scores vouch for -> better fold taggers"
     unit = "corpus"
     pinned = True
     pool_from = 2
-    reads = ("features", "images", "mentions", "captions", "labels", "label_surfaces", "models")
+    reads: ClassVar[tuple[str, ...]] = (
+        "features", "images", "mentions", "labels", "label_surfaces", "models",
+    )  # fmt: skip
     writes = ("models",)
     seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "tags": CAPTION_TAGS,
-        "captions": "SELECT image_id, text FROM current_captions WHERE source = 'original' "
-        "ORDER BY caption_id",
         "encoder": "SELECT DISTINCT encoder FROM current_features",
     }
     sections = ("baseline", "refine")
+    learns_from: ClassVar = "first"
+    makes: ClassVar = "refined"
 
     def identity(self) -> dict[str, Any]:
         """A later cycle trains anew."""
@@ -63,42 +65,34 @@ class Refine(Stage):
         return tuple(f"fold {fold}" for fold in range(self.config.baseline.folds))
 
     def run(self, batch: Batch, context: Context) -> Result:
-        """A tagger of role fold and a captioner; neither where the fold has no first tagger."""
-        images, fold = images_of(batch["features"]), self.parts.index(batch.unit)
-        folds = images.folds(self.config.baseline.folds)
-        judges = load_taggers(context, "first")
-        seen = images.only(folds != fold)
+        """A model that has not seen a fold; none where the fold has no tagger to start from."""
+        images, fold = images_of(batch["features"]), int(batch.unit.split()[-1])
+        judges = load_taggers(context, self.learns_from)
+        seen = images.only(images.folds(self.config.baseline.folds) != fold)
         rows = []
         if fold in judges:
-            said = multi_hot(seen, judges[fold].vocabulary, batch["tags"])
-            targets, known = vouched(_held_out(seen, judges, self.config.baseline.folds), said)
-            tagger = self._tagger(judges[fold], seen, targets, known, context)
-            rows.append(self._save(tagger, "fold", judges[fold], batch, context))
-            told = captions_by_image(batch["captions"], seen)
-            if told[1]:
-                captioner = train_captioner(
-                    tagger.maps(seen.features), tags_of_row(said), *told, tagger.queries.numpy(),
-                    self.config.refine.captioner, seed=self.config.seed,
-                    threads=self.config.baseline.threads,
-                    progress=lambda done, total: context.progress(
-                        done, total, f"captioner without fold {fold + 1}"
-                    ),
-                )  # fmt: skip
-                rows.append(self._save(captioner, "captioner", judges[fold], batch, context))
+            model, role = self.learn(judges, fold, seen, batch, context)
+            if model is not None:
+                rows.append(self._save(model, role, judges[fold], batch, context))
         artifact = digest([row["model_digest"] for row in rows])
         count = len(seen.ids)
         return Result({"models": model_rows(rows)}, {batch.unit: Counts(count, count)}, artifact)
 
-    def _tagger(
-        self, judge: FoldTagger, images: Images, targets: Floats, known: Floats, context: Context
-    ) -> Tagger:
-        words = f"refining without fold {judge.fold + 1}"
-        return train_tagger(
-            images.features, targets, judge.tagger.queries.numpy(), self.config.refine.tagger,
-            known=known, init=judge.tagger, kinds=judge.vocabulary.kinds, groups=images.fold_keys,
+    def learn(
+        self, judges: dict[int, FoldTagger], fold: int, seen: Images, batch: Batch, context: Context
+    ) -> tuple[Any, str]:
+        """The model of a part and its role, by the judges of all folds and the images it sees."""
+        judge = judges[fold]
+        said = multi_hot(seen, judge.vocabulary, batch["tags"])
+        targets, known = vouched(_held_out(seen, judges, self.config.baseline.folds), said)
+        words = f"{self.name} without fold {fold + 1}"
+        tagger = train_tagger(
+            seen.features, targets, judge.tagger.queries.numpy(), self.config.refine.tagger,
+            known=known, init=judge.tagger, kinds=judge.vocabulary.kinds, groups=seen.fold_keys,
             seed=self.config.seed, threads=self.config.baseline.threads,
             progress=lambda done, total: context.progress(done, total, words),
         )  # fmt: skip
+        return tagger, self.makes
 
     def _save(
         self, model: Any, role: str, judge: FoldTagger, batch: Batch, context: Context
@@ -109,6 +103,46 @@ class Refine(Stage):
             self.config.seed, parent=judge.digest,
         )  # fmt: skip
         return save_model(model, judge.vocabulary, by, context)
+
+
+class RefineAgain(Refine):
+    """Makes the judges, from what refined taggers vouch for, and captioners beside them."""
+
+    name = "refine-again"
+    doc = "tags that refined taggers vouch for -> judges; captions -> captioners"
+    reads: ClassVar[tuple[str, ...]] = (*Refine.reads, "captions")
+    inputs: ClassVar = Refine.inputs | {
+        "captions": "SELECT image_id, text FROM current_captions WHERE source = 'original' "
+        "ORDER BY caption_id",
+    }
+    learns_from = "refined"
+    makes = "fold"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Each fold's judge, then each fold's captioner: they need not wait for each other."""
+        return (*super().parts, *(part.replace("fold", "captioner") for part in super().parts))
+
+    def learn(
+        self, judges: dict[int, FoldTagger], fold: int, seen: Images, batch: Batch, context: Context
+    ) -> tuple[Any, str]:
+        """A judge, or a captioner; none where the images have no caption."""
+        if batch.unit.startswith("fold"):
+            return super().learn(judges, fold, seen, batch, context)
+        judge = judges[fold]
+        told = captions_by_image(batch["captions"], seen)
+        if not told[1]:
+            return None, "captioner"
+        tags = tags_of_row(multi_hot(seen, judge.vocabulary, batch["tags"]))
+        captioner = train_captioner(
+            judge.tagger.maps(seen.features), tags, *told, judge.tagger.queries.numpy(),
+            self.config.refine.captioner, seed=self.config.seed,
+            threads=self.config.baseline.threads,
+            progress=lambda done, total: context.progress(
+                done, total, f"captioner without fold {fold + 1}"
+            ),
+        )  # fmt: skip
+        return captioner, "captioner"
 
 
 def _held_out(images: Images, judges: dict[int, FoldTagger], folds: int) -> Floats:

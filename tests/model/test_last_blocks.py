@@ -16,6 +16,7 @@ from model.config import TrainConfig
 from model.encoder import make_encoder
 from model.errors import ModelError
 from model.last_blocks import LastBlocks
+from model.tagger import Tagger
 from model.train import train_tagger
 from tests.model.helpers import SMALL, Floats, Halves, queries
 
@@ -136,6 +137,37 @@ def test_fine_tuning_goes_on_from_the_blocks_it_is_given() -> None:
     assert tuned.shape["encoder"] == "tiny"
     with pytest.raises(ModelError, match="label list"):
         train_tagger(features, targets, queries(3)[1:], small, init=start)
+
+
+def test_learning_on_from_all_images_keeps_what_some_have_chosen() -> None:
+    features, targets = either(160)
+    start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
+    assert start.pooled[0] > 0
+    start.pooled[1] = 0.75
+    every = LEARNING.model_copy(update={"encoder_epochs": 1, "holdout": 0.0})
+    steps: list[int] = []
+
+    def learn_on(config: TrainConfig) -> Tagger:
+        return train_tagger(
+            features, targets, queries(2), config, init=start, seed=1,
+            progress=lambda _, total: steps.append(total),
+        )  # fmt: skip
+
+    tuned = learn_on(every)
+    for name in ("pooled", "logit_mean", "logit_std", "open_setting", "second.weights"):
+        assert torch.equal(tuned.state_dict()[name], start.state_dict()[name]), name
+    alone = every.readout_epochs + every.epochs
+    assert steps[-1] == 10 * alone + adapt_steps(160, every)
+    chosen_anew = learn_on(every.model_copy(update={"holdout": 0.2}))
+    assert not torch.equal(chosen_anew.logit_mean, start.logit_mean)
+    # The share is taken, too: without it no label looks at the mean over all windows as much.
+    start.pooled[1] = 0
+    assert not torch.equal(learn_on(every).overview.weight, tuned.overview.weight)
+    # Where nothing was chosen, the images learned from say how far logits spread.
+    start.pooled.zero_()
+    measured = learn_on(every)
+    assert not measured.pooled.any()
+    assert not torch.equal(measured.logit_mean, start.logit_mean)
 
 
 def test_only_as_many_blocks_learn_as_are_told() -> None:

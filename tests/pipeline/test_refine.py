@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pipeline.demo import demo_config
-from pipeline.refine import Refine
+from pipeline.refine import Refine, RefineAgain
 from pipeline.stage import Batch, Context
 from pipeline.vouched import vouched
 from storage.lake import Lake
@@ -43,29 +44,40 @@ def test_a_tag_of_few_images_counts_as_it_is_said() -> None:
     assert (targets[few, 0] == 1).all() and (known[few, 0] == 1).all()
 
 
-def test_what_captions_say_of_a_fold_does_not_reach_its_judge(demo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "unit", "role", "start"),
+    [
+        (Refine, "fold 1", "refined", "first"),
+        (RefineAgain, "fold 1", "fold", "refined"),
+        (RefineAgain, "captioner 1", "captioner", "refined"),
+    ],
+)
+def test_what_captions_say_of_a_fold_does_not_reach_its_models(
+    demo: Path, tmp_path: Path, kind: type[Refine], unit: str, role: str, start: str
+) -> None:
     config = demo_config(24, 0)
     with Lake.open(demo / "lake", read_only=True) as lake:
-        stage = Refine(config, 1)
+        stage = kind(config, 1)
         tables = {name: lake.query(sql) for name, sql in stage.inputs.items()}
         keys = lake.query("SELECT image_id, fold_key FROM current_images WHERE split = 'train'")
-        digests = lake.query(
-            "SELECT fold, role, model_digest, parent FROM current_models "
-            "WHERE role IN ('first', 'fold', 'captioner')"
-        ).to_pylist()
-        of = {(row["role"], row["fold"]): row for row in digests}
+        digests = lake.query("SELECT fold, role, model_digest FROM current_models").to_pylist()
+        of = {(row["role"], row["fold"]): row["model_digest"] for row in digests}
         (tmp_path / "models").symlink_to(lake.path / "models")
         context = Context(tmp_path, config, 1, lake.query, lake.batches)
         fold_of = {row["image_id"]: row["fold_key"] % 3 for row in keys.to_pylist()}
         found = {}
         for silent in (1, 2):  # the fold whose captions are forgotten
             changed = dict(tables)
-            for name in ("tags", "captions"):
+            for name in {"tags", "captions"} & {*tables}:
                 said = [fold_of.get(i) != silent for i in tables[name]["image_id"].to_pylist()]
                 changed[name] = tables[name].filter(np.array(said))
-            result = stage.run(Batch(("fold 1",), changed), context)
-            found[silent] = {r["role"]: r for r in result.rows["models"].to_pylist()}
-    for role in ("fold", "captioner"):
-        assert found[1][role]["model_digest"] == of[role, 1]["model_digest"]
-        assert found[2][role]["model_digest"] != of[role, 1]["model_digest"]
-    assert {row["parent"] for row in found[1].values()} == {of["first", 1]["model_digest"]}
+            result = stage.run(Batch((unit,), changed), context)
+            (found[silent],) = result.rows["models"].to_pylist()
+    assert found[1]["model_digest"] == of[role, 1]
+    assert found[2]["model_digest"] != of[role, 1]
+    assert (found[1]["role"], found[1]["parent"]) == (role, of[start, 1])
+
+
+def test_judges_do_not_wait_for_captioners() -> None:
+    parts = RefineAgain(demo_config(24, 0), 1).parts
+    assert parts == tuple(f"{kind} {fold}" for kind in ("fold", "captioner") for fold in range(3))
