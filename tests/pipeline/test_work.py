@@ -8,24 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 
 import pytest
 
 from pipeline import work
-from pipeline.reporting import Quiet, relay
-from pipeline.work import start_worker
+from pipeline.reporting import Quiet
+from pipeline.work import worker_pool
 
 PARENT = """
 import os, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pipeline.reporting import Quiet, relay
-from pipeline.work import start_worker
-with relay(Quiet()) as sender:
-    pool = ProcessPoolExecutor(1, get_context("spawn"), start_worker, (sender,))
+from pipeline.reporting import Quiet
+from pipeline.work import worker_pool
+with worker_pool(1, Quiet()) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     pool.submit(time.sleep, 600).result()
 """
@@ -48,10 +43,7 @@ def train(steps: int, words: str) -> None:
 
 def test_progress_of_workers_is_told_with_its_end() -> None:
     heard = Heard()
-    with (
-        relay(heard) as sender,
-        ProcessPoolExecutor(2, get_context("spawn"), start_worker, (sender,)) as pool,
-    ):
+    with worker_pool(2, heard) as pool:
         for future in [pool.submit(train, 2000, "one"), pool.submit(train, 2000, "two")]:
             future.result()
         deadline = time.monotonic() + 10
@@ -60,6 +52,20 @@ def test_progress_of_workers_is_told_with_its_end() -> None:
     ends = {(done, words) for done, _, words in heard.told if done == 2000}
     assert ends == {(2000, "one"), (2000, "two")}
     assert len(heard.told) < 200  # some times a second, not at every step
+
+
+def test_workers_have_the_environment_of_who_starts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen() -> tuple[str | None, int]:
+        with worker_pool(1, Quiet()) as pool:
+            return pool.submit(os.getenv, "TOLD").result(), pool.submit(os.getpid).result()
+
+    monkeypatch.setenv("TOLD", "once")
+    first, one = seen()
+    monkeypatch.setenv("TOLD", "again")
+    second, other = seen()
+    monkeypatch.delenv("TOLD")
+    assert (first, second, seen()[0]) == ("once", "again", None)
+    assert one != other
 
 
 @pytest.mark.slow
