@@ -94,7 +94,7 @@ def run(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seconds = median(one["seconds"] for one in found.values())
     notes = [
-        f"median time {seconds:.0f} s a seed; peak memory of the process that retrains {peak:.2f} GiB"
+        f"median time {seconds:.0f} s a seed; retraining holds {peak:.2f} GiB at most"
     ]
     if "cleanlab" not in next(iter(found.values()))["peers"]:
         notes.append("cleanlab is not installed and was left out: pip install -e .[bench]")
