@@ -93,9 +93,7 @@ def run(
     # Of the process that retrains on all images; those that learn folds see fewer.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seconds = median(one["seconds"] for one in found.values())
-    notes = [
-        f"median time {seconds:.0f} s a seed; retraining holds {peak:.2f} GiB at most"
-    ]
+    notes = [f"median time {seconds:.0f} s a seed; retraining holds {peak:.2f} GiB at most"]
     if "cleanlab" not in next(iter(found.values()))["peers"]:
         notes.append("cleanlab is not installed and was left out: pip install -e .[bench]")
     medians = {
