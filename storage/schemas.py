@@ -189,7 +189,7 @@ _ALL = (
     ),
     _table(
         "models",
-        "trained models; role is first, fold, baseline, captioner, retrained or fine-tuned",
+        "trained models; first, refined, fold, baseline, captioner, retrained or fine-tuned by role",
         ("model_digest",),
         ("path", "snapshot_id"),
         model_digest=STR,
