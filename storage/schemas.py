@@ -189,7 +189,7 @@ _ALL = (
     ),
     _table(
         "models",
-        "trained models; first, refined, fold, baseline, captioner, retrained or fine-tuned by role",
+        "trained models; role: first, refined, fold, baseline, captioner, retrained or fine-tuned",
         ("model_digest",),
         ("path", "snapshot_id"),
         model_digest=STR,
