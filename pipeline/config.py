@@ -83,10 +83,10 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.47, gt=0, lt=1, description="probability of being in a caption that generates a tag"
+        0.5, gt=0, lt=1, description="probability of being in a caption that generates a tag"
     )
     support: float = Field(
-        0.42, gt=0, lt=1, description="that is enough where a generated caption says it, too"
+        0.45, gt=0, lt=1, description="that is enough where a generated caption says it, too"
     )
     doubt: float = Field(
         0.3, gt=0, lt=1, description="from which retraining does not take a tag as absent"
