@@ -201,5 +201,5 @@ def test_links_lead_somewhere() -> None:
 def test_the_picture_is_in_the_readme_and_has_words() -> None:
     assert "(docs/data-flow.svg)" in README
     picture = (ROOT / "docs" / "data-flow.svg").read_text(encoding="utf-8")
-    stages = set(CYCLE) - {"parse-generated"}  # told within generate's box
+    stages = set(CYCLE) - {"parse-generated", "refine-again"}  # told in the boxes before them
     assert stages <= set(re.findall(r">([\w-]+)</text>", picture))
