@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.demo import demo_config
+from pipeline.models import load_captioners, load_taggers
 from pipeline.refine import Refine, RefineAgain
 from pipeline.stage import Batch, Context
 from pipeline.vouched import vouched
@@ -81,3 +82,16 @@ def test_what_captions_say_of_a_fold_does_not_reach_its_models(
 def test_judges_do_not_wait_for_captioners() -> None:
     parts = RefineAgain(demo_config(24, 0), 1).parts
     assert parts == tuple(f"{kind} {fold}" for kind in ("fold", "captioner") for fold in range(3))
+
+
+def test_a_captioner_looks_through_the_blocks_that_it_was_trained_with(demo: Path) -> None:
+    with Lake.open(demo / "lake", read_only=True) as lake:
+        context = Context(lake.path, demo_config(24, 0), 1, lake.query, lake.batches)
+        taggers = {role: load_taggers(context, role) for role in ("refined", "fold")}
+        captioners = load_captioners(context)
+    assert set(captioners) == {0, 1, 2}
+    some = np.random.default_rng(0).random((2, 784, 80)).astype(np.float16)
+    for fold, captioner in captioners.items():
+        maps = captioner.tagger.maps(some)
+        assert np.array_equal(maps, taggers["refined"][fold].tagger.maps(some))
+        assert not np.array_equal(maps, taggers["fold"][fold].tagger.maps(some))
