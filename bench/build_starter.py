@@ -194,7 +194,7 @@ class Starter:
             name
             for surface, part in self.candidates if part == "noun"
             for form in wordnet.synonyms(surface, "n")
-            if (found := evidence((form, "noun"), (surface, "noun"))) and found.strong
+            if (found := evidence((form, part), (surface, part), reading=False)) and found.strong
             for name in (surface, form)
         )  # fmt: skip
 
@@ -278,7 +278,7 @@ class Starter:
                 theirs |= ours
                 parent[root(a)] = root(b)
 
-        for group in groups(key for key in parent if key[1] == "noun"):
+        for group in groups((key for key in parent if key[1] == "noun"), reading=False):
             for a, b in combinations(group, 2):
                 same = spelling(a[0]) == spelling(b[0])
                 if same or self.embeddings.alike(a[0], b[0]) >= ALIKE:
@@ -331,7 +331,7 @@ class Starter:
             key: Key = (form, "noun")
             if key in taken or key in self.read.drop or self._kept_apart(key, name):
                 continue
-            found = evidence(key, name)
+            found = evidence(key, name, reading=False)
             if found is None or not found.strong or zipf(form) < LEAST_ZIPF["synonym"]:
                 continue
             if (cosine := self.embeddings.alike(form, name[0])) >= ALIKE:
@@ -357,7 +357,7 @@ class Starter:
                 )
                 if key == name:
                     continue
-                found = evidence(key, name)
+                found = evidence(key, name, reading=False)
                 text = extra.get(key) or (why[key][1] if key in why else "")
                 text = text or (found.text if found else "through its group")
                 read = text.startswith(("read", "class"))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import special
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def log_odds(scores: Floats) -> Floats:
     return result.astype(np.float32)
 
 
-def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floats:
+def precision_thresholds(
+    scores: Floats, targets: Floats, wanted: float, unknown: Bools | None = None
+) -> Floats:
     """Per class the lowest score (L,) at which a tag is right with the wanted probability.
 
     The probability that a score means a positive is learned over all classes together (isotonic
@@ -151,7 +154,8 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     everywhere, a rare one nowhere. A class whose well-scored images are right less often than that
     predicts is corrected by the factor (right + PRIOR) / (expected + PRIOR), and vice versa.
     Classes that never reach `wanted`, or have fewer than 3 positives, get a threshold above 1: they
-    are not generated. `scores` and `targets` are (N, L).
+    are not generated. `scores` and `targets` are (N, L), as are pairs that are `unknown`: of these
+    nothing is learned.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -159,9 +163,12 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     if not scores.size:
         return thresholds
     calibration = IsotonicRegression(out_of_bounds="clip")
-    standard = _standardised(scores, targets)
-    expected = calibration.fit_transform(standard.ravel(), targets.ravel()).reshape(scores.shape)
-    looked_at = expected >= wanted / 2
+    known = np.ones(scores.shape, bool) if unknown is None else ~unknown
+    targets = targets * known
+    standard = _standardised(scores, targets, known)
+    calibration.fit(standard[known], targets[known])
+    expected = calibration.predict(standard.ravel()).reshape(scores.shape)
+    looked_at = known & (expected >= wanted / 2)
     right = (targets * looked_at).sum(axis=0)
     factor = (right + PRIOR) / ((expected * looked_at).sum(axis=0) + PRIOR)
     for column in np.flatnonzero(targets.sum(axis=0) >= FEWEST_POSITIVES):
@@ -171,24 +178,28 @@ def precision_thresholds(scores: Floats, targets: Floats, wanted: float) -> Floa
     return thresholds
 
 
-def best_f1_thresholds(scores: Floats, targets: Floats) -> Floats:
-    """Per class the score (L,) from which on its F1 is highest; both (N, L), of held-out images.
+def best_f1_thresholds(scores: Floats, targets: Floats, unknown: Bools | None = None) -> Floats:
+    """Per class the score (L,) from which on its F1 is highest; all (N, L), of held-out images.
 
-    A class alone has too few positives to find its own cut without luck. So to its own images come
+    Pairs that are `unknown` are left out; a class of which nothing is known gets one above 1. A
+    class alone has too few positives to find its own cut without luck. So to its own images come
     `PRIOR` positives' worth of all classes' images, at scores compared as in
     `precision_thresholds`. The cut lies midway to the next lower score.
     """
+    known = np.ones(scores.shape, bool) if unknown is None else ~unknown
+    targets = targets * known
+    thresholds = np.full(targets.shape[1], 2.0, np.float32)
     if not targets.any():
-        return np.full(targets.shape[1], 2.0, np.float32)
-    standard = _standardised(scores, targets)
-    everything = np.argsort(-standard, axis=None, kind="stable")
-    falling = -standard.ravel()[everything]
+        return thresholds
+    standard = _standardised(scores, targets, known)
+    everything = np.argsort(-standard[known], kind="stable")
+    falling = -standard[known][everything]
     # Per positive of all classes together: how many are right and how many are given.
-    all_right = np.cumsum(targets.ravel()[everything]) / targets.sum()
-    all_given = np.arange(1, targets.size + 1) / targets.sum()
-    thresholds = np.empty(targets.shape[1], np.float32)
-    for column in range(targets.shape[1]):
+    all_right = np.cumsum(targets[known][everything]) / targets.sum()
+    all_given = np.arange(1, len(everything) + 1) / targets.sum()
+    for column in np.flatnonzero(known.any(axis=0)):
         order = np.argsort(-scores[:, column], kind="stable")
+        order = order[known[order, column]]
         own = scores[order, column]
         among = np.searchsorted(falling, -standard[order, column], side="right") - 1
         right = np.cumsum(targets[order, column]) + PRIOR * all_right[among]
@@ -201,10 +212,10 @@ def best_f1_thresholds(scores: Floats, targets: Floats) -> Floats:
     return thresholds
 
 
-def _standardised(scores: Floats, targets: Floats) -> Floats:
-    """Log-odds (N, L) in standard deviations of each class's negatives."""
+def _standardised(scores: Floats, targets: Floats, known: Bools) -> Floats:
+    """Log-odds (N, L) in standard deviations of each class's negatives, of which it is known."""
     odds = log_odds(scores).astype(np.float64)
-    absent = 1.0 - targets
+    absent = (1.0 - targets) * known
     count = np.maximum(absent.sum(axis=0), 1)
     mean = (odds * absent).sum(axis=0) / count
     spread = np.sqrt((np.square(odds - mean) * absent).sum(axis=0) / count)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from parsing import wordnet
 from parsing.labels import LabelSystem
 from parsing.merging import PART
+from parsing.senses import Sense
 
 Parents = Mapping[int, tuple[int, ...]]
 
@@ -53,3 +54,32 @@ def _closure(tag_id: int, over: Mapping[int, set[int]]) -> set[int]:
 def _reaches(parent: int, general: set[int], closed: Mapping[int, set[int]]) -> bool:
     """Whether the parent lies above another parent, and so is not the nearest."""
     return any(parent in closed[other] for other in general if other != parent)
+
+
+LIKELY = 0.1
+"""Share of a word's uses from which on a sense is one that captions may mean."""
+
+
+def akin(system: LabelSystem) -> Iterator[tuple[int, int]]:
+    """Pairs of object and scene tags of which the first may be a kind of the second, by ID.
+
+    By any likely senses of both names ("tortoise": turtle, which is mostly a jersey), so these are
+    more than `parents` has, and less sure.
+    """
+    nouns = {x.tag_id: x.name for x in system.labels if PART[x.kind] == "noun"}
+    likely = {tag_id: _likely(name) for tag_id, name in nouns.items()}
+    meant: dict[str, set[int]] = {}
+    for tag_id, found in likely.items():
+        for sense in found:
+            meant.setdefault(sense.name, set()).add(tag_id)
+    for tag_id, name in sorted(nouns.items()):
+        # A compound that WordNet lacks may be what its head noun may be.
+        found = likely[tag_id] or _likely(wordnet.head_noun(name) or "")
+        general = {above for sense in found for above in wordnet.above(sense) & meant.keys()}
+        over = {other for above in general for other in meant[above]} - {tag_id}
+        yield from ((tag_id, other) for other in sorted(over))
+
+
+def _likely(name: str) -> list[Sense]:
+    weighed = zip(wordnet.senses(name, "n"), wordnet.shares(name, "n"), strict=True)
+    return [sense for sense, share in weighed if share >= LIKELY]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Literal
 
-from parsing import wordnet
+from parsing import read, wordnet
 from parsing.graph import Kind
 from parsing.wordnet import Evidence
 
@@ -36,18 +36,22 @@ def spelling(surface: str) -> str:
     return "".join(c for c in surface.lower() if c.isalnum())
 
 
-def evidence(a: Key, b: Key, words: Translations = NO_WORDS) -> Evidence | None:
+def evidence(
+    a: Key, b: Key, words: Translations = NO_WORDS, *, reading: bool = True
+) -> Evidence | None:
     """Why two surfaces may be the same tag; never across parts of speech.
 
-    Strong: WordNet's shared dominant sense, or the same letters. A shared translation alone is
-    weak, since one word of another language may translate two things. It is strong beside another
-    weak reason (a minor sense, the letters of two listed words), and where the dominant senses are
-    sisters in WordNet that share two translations: sisters ("ship", "boat") are what one coarse
-    word lumps together, two words seldom are.
+    Strong: WordNet's shared dominant sense, the same letters, or that somebody has read the two as
+    one thing; none, where they were read as two. A shared translation alone is weak, since one word
+    of another language may translate two things. It is strong beside another weak reason (a minor
+    sense, the letters of two listed words), and where the dominant senses are sisters in WordNet
+    that share two translations: sisters ("ship", "boat") are what one coarse word lumps together,
+    two words seldom are. Without `reading` nobody has read anything, as when the starter system is
+    built that was read.
     """
-    if a[1] != b[1]:
+    if a[1] != b[1] or (reading and read.apart(a, b)):
         return None
-    found = _of_english(a, b)
+    found = _of_english(a, b, reading)
     if (found is not None and found.strong) or not (shared := _shared(a, b, words)):
         return found
     text = f"shared translation {', '.join(shared)}"
@@ -59,11 +63,13 @@ def evidence(a: Key, b: Key, words: Translations = NO_WORDS) -> Evidence | None:
     return Evidence(text, 0.4, strong=False)
 
 
-def _of_english(a: Key, b: Key) -> Evidence | None:
-    """What WordNet and the spelling say."""
+def _of_english(a: Key, b: Key, reading: bool) -> Evidence | None:
+    """What WordNet, a reader and the spelling say."""
     found = wordnet.synonym_evidence(a[0], b[0], _KIND_OF[a[1]])
     if found is not None and found.strong:
         return found
+    if reading and read.the_same(a, b):
+        return Evidence("read: the same", found.score if found is not None else 1.0, strong=True)
     if spelling(a[0]) == spelling(b[0]):
         both = wordnet.has(a[0], _POS[a[1]]) and wordnet.has(b[0], _POS[b[1]])
         return Evidence("same letters", 0.5 if both else 1.0, strong=not both)
@@ -75,18 +81,21 @@ def _shared(a: Key, b: Key, words: Translations) -> list[str]:
     return sorted(words.get(a, frozenset()) & words.get(b, frozenset()))
 
 
-def strong_pairs(keys: Iterable[Key], words: Translations = NO_WORDS) -> Iterator[tuple[Key, Key]]:
+def strong_pairs(
+    keys: Iterable[Key], words: Translations = NO_WORDS, *, reading: bool = True
+) -> Iterator[tuple[Key, Key]]:
     """Pairs that strong evidence joins; one that several reasons bring together may come again."""
     for bucket in _buckets(sorted(set(keys)), words):
         for a, b in combinations(bucket, 2):
-            found = evidence(a, b, words)
+            found = evidence(a, b, words, reading=reading)
             if found is not None and found.strong:
                 yield a, b
 
 
 def groups(
-    keys: Iterable[Key], doubts: Doubts = NO_DOUBTS, words: Translations = NO_WORDS
-) -> list[list[Key]]:
+    keys: Iterable[Key], doubts: Doubts = NO_DOUBTS, words: Translations = NO_WORDS, *,
+    reading: bool = True,
+) -> list[list[Key]]:  # fmt: skip
     """Surfaces joined by strong evidence that nothing speaks against, in alphabetical order."""
     parent: dict[Key, Key] = {key: key for key in sorted(set(keys))}
 
@@ -95,7 +104,7 @@ def groups(
             key = parent[key]
         return key
 
-    for a, b in strong_pairs(parent, words):
+    for a, b in strong_pairs(parent, words, reading=reading):
         if frozenset({a, b}) not in doubts:
             first, second = sorted((root(a), root(b)))
             parent[second] = first
@@ -106,12 +115,14 @@ def groups(
 
 
 def _buckets(keys: Iterable[Key], words: Translations) -> Iterator[list[Key]]:
-    """Only surfaces with the same dominant sense, letters or translation are worth comparing."""
+    """Only surfaces that share a dominant sense, letters, a meaning or a translation matter."""
     buckets: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in keys:
         buckets["letters " + key[1], spelling(key[0])].append(key)
         if found := wordnet.senses(key[0], _POS[key[1]]):
             buckets["sense", found[0].name].append(key)
+        for name, _ in read.meanings(key):
+            buckets["read " + key[1], name].append(key)
         for word in sorted(words.get(key, ())):
             buckets["word " + key[1], word].append(key)
     return (bucket for bucket in buckets.values() if len(bucket) > 1)
@@ -126,6 +137,8 @@ def weak_pairs(
         for synset in wordnet.senses(key[0], _POS[key[1]]):
             by_sense[synset.name].add(key)
         by_sense["letters " + spelling(key[0]) + key[1]].add(key)
+        for name, _ in read.meanings(key):
+            by_sense[f"read {name} {key[1]}"].add(key)
         for word in words.get(key, ()):
             by_sense[f"word {word} {key[1]}"].add(key)
     pairs = {

@@ -16,8 +16,10 @@ from model.train import train_tagger
 from pipeline.columns import constant
 from pipeline.dataset import (
     CAPTION_TAGS,
+    LABEL_TABLES,
     LABELS,
     TRAIN_FEATURES,
+    UNSETTLED,
     images_of,
     learnable,
     vocabulary_of,
@@ -39,16 +41,17 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 9
+    version = 10
     doc = "caption tags -> taggers, cross-fitted"
     unit = "corpus"
     pinned = True
-    reads = ("features", "images", "mentions", "labels", "label_surfaces")
+    reads = ("features", "images", "mentions", *LABEL_TABLES)
     writes = ("models",)
     seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "tags": CAPTION_TAGS,
+        "unsettled": UNSETTLED,
         "labels": LABELS,
         "encoder": "SELECT DISTINCT encoder FROM current_features",
     }
@@ -69,7 +72,7 @@ class TrainBaseline(Stage):
         images = images_of(batch["features"])
         tags, doubted, publication = _source(batch, context)
         vocabulary = vocabulary_of(batch["labels"])
-        targets, known = targets_of(images, vocabulary, tags, doubted)
+        targets, known = targets_of(images, vocabulary, tags, doubted, batch["unsettled"])
         keep = learnable(targets, config.min_images)
         if not keep.any():
             raise PlanError(

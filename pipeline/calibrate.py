@@ -18,7 +18,16 @@ import pyarrow as pa
 
 from model.metrics import best_f1_thresholds, precision_thresholds
 from pipeline.columns import Floats, constant, table_of
-from pipeline.dataset import CAPTION_TAGS, LABELS, Images, Vocabulary, multi_hot, vocabulary_of
+from pipeline.dataset import (
+    CAPTION_TAGS,
+    LABEL_TABLES,
+    LABELS,
+    UNSETTLED,
+    Images,
+    Vocabulary,
+    multi_hot,
+    vocabulary_of,
+)
 from pipeline.fingerprint import digest
 from pipeline.rules.noise import certain_from, evidence_slope, midpoints, wrong_share
 from pipeline.stage import Batch, Context, Counts, Result, Stage
@@ -37,13 +46,15 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 7
+    version = 8
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
-    reads = ("tag_scores", "mentions", "images", "labels", "label_surfaces", "models")
+    reads = ("tag_scores", "mentions", "images", *LABEL_TABLES, "models")
     writes = ("thresholds",)
-    inputs: ClassVar = {"scores": HELD_OUT_SCORES, "tags": CAPTION_TAGS, "labels": LABELS}
+    inputs: ClassVar = {
+        "scores": HELD_OUT_SCORES, "tags": CAPTION_TAGS, "labels": LABELS, "unsettled": UNSETTLED,
+    }  # fmt: skip
     sections = ("calibrate",)
 
     def identity(self) -> dict[str, Any]:
@@ -54,6 +65,7 @@ class Calibrate(Stage):
         """One row per fold and learned tag."""
         images, vocabulary, scores = dense_scores(batch["scores"], batch["labels"])
         targets = multi_hot(images, vocabulary, batch["tags"])
+        unknown = (multi_hot(images, vocabulary, batch["unsettled"]) > 0) & (targets == 0)
         folds = images.folds(self.config.baseline.folds)
         tables = []
         for fold in range(self.config.baseline.folds):
@@ -61,18 +73,19 @@ class Calibrate(Stage):
             if not others.any() or not len(vocabulary):
                 continue
             wanted = self.config.calibrate.model_dump()
+            seen = scores[others], targets[others]
             cuts = {
-                column: precision_thresholds(scores[others], targets[others], wanted[name])
+                column: precision_thresholds(*seen, wanted[name], unknown[others])
                 for column, name in _CUTS.items()
             }
             given = self.config.calibrate.tag_precision
             cuts["tag"] = (
-                best_f1_thresholds(scores[others], targets[others])
+                best_f1_thresholds(*seen, unknown[others])
                 if given is None
-                else precision_thresholds(scores[others], targets[others], given)
+                else precision_thresholds(*seen, given, unknown[others])
             )
-            # What would be generated is no example of an absent tag.
-            judged = scores[others], targets[others], scores[others] >= cuts["generate"]
+            # What would be generated, or is hardly told from what is said, is no absent tag.
+            judged = *seen, unknown[others] | (scores[others] >= cuts["generate"])
             middle = midpoints(*judged)
             slope = evidence_slope(*judged)
             noise = wrong_share(*judged, slope)

@@ -21,6 +21,14 @@ TRAIN_FEATURES = """
 EVAL_FEATURES = TRAIN_FEATURES.replace("'train'", "'eval'")
 LABELS = "SELECT label_version, tag_id, name, kind FROM current_labels ORDER BY tag_id"
 CAPTION_TAGS = "SELECT image_id, tag_id FROM candidate_tags WHERE in_caption AND split = 'train'"
+LABEL_TABLES = ("labels", "label_surfaces", "label_merges", "label_akin")
+"""What decides which tags captions have, and which they leave open."""
+# A caption that says "guy" is no example of a picture without a man.
+UNSETTLED = """
+    SELECT DISTINCT c.image_id, a.akin_id AS tag_id
+    FROM candidate_tags c JOIN akin_tags a ON a.tag_id = c.tag_id
+    WHERE c.in_caption AND c.split = 'train'
+"""
 
 
 @dataclass(frozen=True)

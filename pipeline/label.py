@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from model.text import TextEncoder
 from parsing.errors import ParsingError
-from parsing.hierarchy import parents
+from parsing.hierarchy import akin, parents
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount, build_labels
 from parsing.merging import (
     NO_WORDS,
@@ -44,12 +44,15 @@ class BuildLabels(Stage):
     """Builds the label system from the training images' captions, extending the one in use."""
 
     name = "label"
-    version = 2
+    version = 3
     doc = "mentions -> label system"
     unit = "corpus"
     pinned = True
     reads = ("mentions", "images")
-    writes = ("labels", "label_surfaces", "label_merges", "label_parents", "label_thresholds")
+    writes = (
+        "labels", "label_surfaces", "label_merges", "label_parents", "label_akin",
+        "label_thresholds",
+    )  # fmt: skip
     inputs: ClassVar = {
         "counts": "SELECT surface, m.kind, count(*) AS mentions, "
         "count(DISTINCT m.image_id) AS images FROM current_mentions m "
@@ -202,6 +205,13 @@ def rows_of(system: LabelSystem) -> dict[str, Any]:
                 {"label_version": version, "tag_id": tag_id, "parent_id": parent}
                 for tag_id, above in sorted(parents(system).items())
                 for parent in above
+            ],
+        ),
+        "label_akin": table_of(
+            "label_akin",
+            [
+                {"label_version": version, "tag_id": tag_id, "general_id": general}
+                for tag_id, general in akin(system)
             ],
         ),
         "label_thresholds": table_of(

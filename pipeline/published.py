@@ -30,14 +30,16 @@ DOUBTED = """
 
 
 def targets_of(
-    images: Images, vocabulary: Vocabulary, tags: pa.Table, doubted: pa.Table
+    images: Images, vocabulary: Vocabulary, tags: pa.Table, doubted: pa.Table, unsettled: pa.Table
 ) -> tuple[Floats, Floats]:
     """Which tags images have (N, L), and how much each pair counts (N, L), 0 where nobody knows.
 
-    `tags` are rows of image_id, tag_id, weight, `doubted` of image_id, tag_id: neither a dropped
-    tag nor one that the tagger half sees is proof of absence.
+    `tags` are rows of image_id, tag_id, weight, `doubted` and `unsettled` of image_id, tag_id:
+    neither a dropped tag, nor one that the tagger half sees, nor one that captions hardly tell from
+    what they say is proof of absence.
     """
     targets = multi_hot(images, vocabulary, tags)
     known = 1.0 - multi_hot(images, vocabulary, doubted)
     known *= 1.0 - targets + multi_hot(images, vocabulary, tags, tags.column("weight"))
+    known *= 1.0 - multi_hot(images, vocabulary, unsettled) * (1.0 - targets)
     return targets, known

@@ -20,7 +20,9 @@ from model.train import train_captioner, train_tagger
 from pipeline.columns import Floats
 from pipeline.dataset import (
     CAPTION_TAGS,
+    LABEL_TABLES,
     TRAIN_FEATURES,
+    UNSETTLED,
     Images,
     captions_by_image,
     images_of,
@@ -42,13 +44,14 @@ class Refine(Stage):
     pinned = True
     pool_from = 2
     reads: ClassVar[tuple[str, ...]] = (
-        "features", "images", "mentions", "labels", "label_surfaces", "models",
+        "features", "images", "mentions", *LABEL_TABLES, "models",
     )  # fmt: skip
     writes = ("models",)
     seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "tags": CAPTION_TAGS,
+        "unsettled": UNSETTLED,
         "encoder": "SELECT DISTINCT encoder FROM current_features",
     }
     sections = ("baseline", "refine")
@@ -84,7 +87,9 @@ class Refine(Stage):
         """The model of a part and its role, by the judges of all folds and the images it sees."""
         judge = judges[fold]
         said = multi_hot(seen, judge.vocabulary, batch["tags"])
-        targets, known = vouched(_held_out(seen, judges, self.config.baseline.folds), said)
+        unsettled = multi_hot(seen, judge.vocabulary, batch["unsettled"])
+        scores = _held_out(seen, judges, self.config.baseline.folds)
+        targets, known = vouched(scores, said, unsettled)
         words = f"{self.name} without fold {fold + 1}"
         tagger = train_tagger(
             seen.features, targets, judge.tagger.queries.numpy(), self.config.refine.tagger,

@@ -16,8 +16,10 @@ from model.text import TextEncoder
 from model.train import train_tagger
 from pipeline.columns import Floats
 from pipeline.dataset import (
+    LABEL_TABLES,
     LABELS,
     TRAIN_FEATURES,
+    UNSETTLED,
     Images,
     Vocabulary,
     images_of,
@@ -36,16 +38,17 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 9
+    version = 10
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True
-    reads = ("publications", "features", "images", "labels", "models")
+    reads = ("publications", "features", "images", "mentions", *LABEL_TABLES, "models")
     writes = ("models",)
     seeded = True
     inputs: ClassVar = {
         "features": TRAIN_FEATURES,
         "labels": LABELS,
+        "unsettled": UNSETTLED,
         "publication": "SELECT * FROM current_publications",
         "encoder": "SELECT DISTINCT encoder FROM current_features",
     }
@@ -127,7 +130,7 @@ class TrainingSet:
 def training_set(batch: Batch, tags: pa.Table, doubted: pa.Table, stage: Stage) -> TrainingSet:
     """What a tagger trains on: `tags` count by their weight; `doubted` pairs are unknown."""
     images, vocabulary = images_of(batch["features"]), vocabulary_of(batch["labels"])
-    targets, known = targets_of(images, vocabulary, tags, doubted)
+    targets, known = targets_of(images, vocabulary, tags, doubted, batch["unsettled"])
     keep = learnable(targets, stage.config.baseline.min_images)
     vocabulary = vocabulary.subset(keep)
     return TrainingSet(

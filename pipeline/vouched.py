@@ -25,17 +25,18 @@ UNSURE = 0.2
 """Right tags that may be taken as unknown for each wrong one; dropping them for good costs more."""
 
 
-def vouched(scores: Floats, said: Floats) -> tuple[Floats, Floats]:
+def vouched(scores: Floats, said: Floats, unsettled: Floats) -> tuple[Floats, Floats]:
     """Targets (N, L) to learn from, and how much each pair counts (N, L).
 
     `scores` (N, L) are by models that have not seen the image, 0 where there is none; `said` (N, L)
     is 1 where a caption has the tag. A tag that is said counts by how likely it is right, one that
-    cleaning would drop is unknown, as is one that is not said but half seen. One that is seen
-    surely is there.
+    cleaning would drop is unknown, as is one that is not said but half seen, or `unsettled` (N, L)
+    by what is. One that is seen surely is there.
     """
-    generated = scores >= precision_thresholds(scores, said, THERE)
-    half_seen = scores >= precision_thresholds(scores, said, HALF_SEEN)
-    judged = scores, said, generated
+    unknown = (unsettled > 0) & (said == 0)
+    generated = scores >= precision_thresholds(scores, said, THERE, unknown)
+    half_seen = unknown | (scores >= precision_thresholds(scores, said, HALF_SEEN, unknown))
+    judged = scores, said, generated | unknown
     slope = evidence_slope(*judged)
     noise = wrong_share(*judged, slope)
     certain = certain_from(*judged, slope, noise, UNSURE)

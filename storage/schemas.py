@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-CATALOG_VERSION = 9
+CATALOG_VERSION = 10
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
@@ -167,6 +167,14 @@ _ALL = (
         label_version=STR,
         tag_id=I32,
         parent_id=I32,
+    ),
+    _table(
+        "label_akin",
+        "which tag may be a kind of which, by any likely sense of both names",
+        ("label_version", "tag_id", "general_id"),
+        label_version=STR,
+        tag_id=I32,
+        general_id=I32,
     ),
     _table(
         "label_thresholds",

@@ -136,6 +136,52 @@ WITH RECURSIVE up AS (
 )
 SELECT tag_id, ancestor_id FROM up;
 
+-- Tags that captions hardly tell apart, both ways round: one may be a kind of the other, or both one
+-- thing by a merge that nobody has decided (by a sense that is a tenth of the uses of either, as in
+-- label_akin). Who says girl and woman side by side means two, so pairs that more than 2 % of the
+-- rarer one's captions name both of are left out, as are those that a person has told apart.
+CREATE VIEW akin_tags AS
+WITH proposed AS (
+    SELECT s.tag_id AS one, m.tag_id AS other, m.state, m.score
+    FROM current_label_merges m
+    JOIN current_labels l ON l.tag_id = m.tag_id
+    JOIN current_label_surfaces s ON s.surface = m.surface
+     AND (s.kind = l.kind OR (s.kind IN ('object', 'scene') AND l.kind IN ('object', 'scene')))
+    WHERE s.tag_id <> m.tag_id
+), pairs AS MATERIALIZED (
+    SELECT least(one, other) AS one, greatest(one, other) AS other
+    FROM (
+        SELECT tag_id AS one, general_id AS other FROM current_label_akin
+        UNION ALL
+        SELECT one, other FROM proposed WHERE state = 'needs-review' AND score >= 0.1
+    )
+    EXCEPT
+    SELECT least(one, other), greatest(one, other) FROM proposed WHERE state = 'rejected'
+), said AS MATERIALIZED (
+    SELECT DISTINCT m.caption_id, s.tag_id
+    FROM current_mentions m
+    JOIN current_label_surfaces s ON s.surface = m.surface AND s.kind = m.kind
+    WHERE m.source = 'original'
+      AND s.tag_id IN (SELECT one FROM pairs UNION SELECT other FROM pairs)
+), often AS (SELECT tag_id, count(*) AS captions FROM said GROUP BY tag_id),
+together AS (
+    SELECT p.one, p.other, count(*) AS captions
+    FROM pairs p
+    JOIN said x ON x.tag_id = p.one
+    JOIN said y ON y.tag_id = p.other AND y.caption_id = x.caption_id
+    GROUP BY p.one, p.other
+), alike AS (
+    SELECT p.one, p.other
+    FROM pairs p
+    LEFT JOIN together t ON t.one = p.one AND t.other = p.other
+    LEFT JOIN often a ON a.tag_id = p.one
+    LEFT JOIN often b ON b.tag_id = p.other
+    WHERE t.captions IS NULL OR t.captions <= 0.02 * least(a.captions, b.captions)
+)
+SELECT one AS tag_id, other AS akin_id FROM alike
+UNION ALL
+SELECT other, one FROM alike;
+
 -- The most specific tags of an image: no animal where there is a dog.
 CREATE VIEW specific_tags AS
 SELECT t.*

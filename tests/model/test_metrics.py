@@ -62,6 +62,18 @@ def test_a_class_that_is_wrong_more_often_gets_a_higher_threshold() -> None:
     assert thresholds[0] > thresholds[1:].max()
 
 
+def test_nothing_is_learned_of_pairs_that_are_unknown() -> None:
+    scores, targets = calibrated(1)
+    unknown = np.zeros(scores.shape, bool)
+    unknown[::3] = True
+    rest = ~unknown[:, 0]
+    shown = np.where(unknown, 1 - targets, targets).astype(np.float32)
+    for some in (lambda *of: precision_thresholds(*of[:2], 0.5, *of[2:]), best_f1_thresholds):
+        found, without = some(scores, shown, unknown), some(scores[rest], targets[rest])
+        assert found == pytest.approx(without, abs=0.02)
+        assert found != pytest.approx(some(scores, shown), abs=0.02)
+
+
 def test_one_lucky_hit_opens_no_class() -> None:
     scores, targets = calibrated(3)
     scores[:, 0], targets[:, 0] = 0.05, 0

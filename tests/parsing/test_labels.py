@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from parsing.errors import ParsingError
 from parsing.graph import Kind
 from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
-from parsing.merging import evidence
+from parsing.merging import Doubts, Key, evidence
 
 
 def _counts(*rows: tuple[str, Kind, int]) -> list[SurfaceCount]:
@@ -93,6 +93,33 @@ def test_weak_evidence_waits_for_a_person() -> None:
     (row,) = [m for m in system.merges if {m.surface, m.into} == {"bike", "motorcycle"}]
     assert row.state == "needs-review"
     assert row.tag_id == _tag(system, "bike")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        (("bike", "noun"), ("bicycle", "noun"), True),  # a minor sense
+        (("lorry", "noun"), ("truck", "noun"), True),  # nothing in WordNet
+        (("garbage bin", "noun"), ("rubbish bin", "noun"), True),  # both read as "trash can"
+        (("bike", "noun"), ("bicycle", "verb"), False),
+        (("cow", "noun"), ("cattle", "noun"), False),  # read as two, one by WordNet
+        (("dog", "noun"), ("truck", "noun"), False),
+    ],
+)
+def test_what_was_read_counts(one: Key, other: Key, found: bool) -> None:
+    for pair in ((one, other), (other, one)):
+        said = evidence(*pair)
+        assert (said is not None and said.strong and said.text == "read: the same") == found, said
+        assert found or said is None
+    counts = [SurfaceCount(word, "object", n, n) for n, (word, _) in [(9, one), (5, other)]]
+    if one[1] == other[1]:
+        system = build_labels(counts, LabelConfig())
+        assert (_tag(system, one[0]) == _tag(system, other[0])) == found
+        assert [m.evidence for m in system.merges] == ["read: the same"] * found
+        doubt: Doubts = {frozenset({one, other}): "both are named"}
+        held = build_labels(counts, LabelConfig(), doubts=doubt)
+        assert _tag(held, one[0]) != _tag(held, other[0])
+        assert [m.state for m in held.merges] == ["needs-review"] * found
 
 
 def test_rare_compound_counts_as_its_head() -> None:

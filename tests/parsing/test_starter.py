@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from parsing import lexicon
-from parsing.hierarchy import parents
+from parsing.hierarchy import akin, parents
 from parsing.label_files import starter, to_csv
 from parsing.labels import LabelSystem
 from parsing.merging import PART
@@ -107,6 +107,19 @@ def test_what_is_a_kind_of_what() -> None:
     assert "animal" in _all_above("dog", above) and "dog" in _all_above("poodle", above)
     assert "vehicle" in _all_above("taxi", above) and "toy car" not in above
     assert not [name for name in above if name in _all_above(name, above)]
+
+
+def test_what_may_be_a_kind_of_what_is_more() -> None:
+    system = starter()
+    names = {label.tag_id: label.name for label in system.labels}
+    pairs = {(names[tag], names[general]) for tag, general in akin(system)}
+    sure = {(tag, over) for tag, above in parents(system).items() for over in above}
+    assert ("tortoise", "turtle") in pairs and ("guy", "man") in pairs
+    assert ("brick building", "building") in pairs and ("toy car", "car") not in pairs
+    assert ("dog", "cat") not in pairs and not [a for a, b in pairs if a == b]
+    assert len(pairs) > 3 * len(sure)
+    by_head = {(names[tag], names[over]) for tag, over in sure} - pairs
+    assert len(by_head) < 0.02 * len(sure), by_head
 
 
 def _all_above(name: str, above: dict[str, set[str]]) -> set[str]:

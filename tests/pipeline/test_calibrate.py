@@ -35,6 +35,7 @@ def calibrated(wrong: float) -> list[dict[str, Any]]:
             }
         ),
         "tags": pa.table({"image_id": images[rows], "tag_id": columns.astype(np.int32)}),
+        "unsettled": pa.table({"image_id": images[:0], "tag_id": np.zeros(0, np.int32)}),
         "labels": pa.table(
             {
                 "label_version": ["v"] * tags, "tag_id": np.arange(tags, dtype=np.int32),

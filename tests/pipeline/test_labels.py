@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from parsing.label_edits import add, diff, find, merge, split
 from parsing.label_files import from_csv, starter, to_csv, to_thresholds
+from parsing.labels import SurfaceCount, build_labels
 from parsing.merging import Key
+from parsing.review import apply_review, questions
 from pipeline.demo import demo_config
 from pipeline.errors import PlanError
-from pipeline.label import doubts
+from pipeline.label import doubts, rows_of
 from pipeline.label_captions import build_from_captions
 from pipeline.labels import (
     adopt,
@@ -34,23 +37,69 @@ from tests.storage.test_upgrade import make_old
 CONFIG = demo_config(24, 0)
 
 
-def test_what_captions_name_side_by_side_is_not_one_thing(tmp_path: Path) -> None:
-    said = [("c1", "couch"), ("c1", "sofa"), ("c2", "car"), ("c3", "automobile")]
+def _row(stage: str, unit: str) -> dict[str, Any]:
+    """A ledger row whose work ID is the stage's name."""
+    return {
+        "work_id": stage, "stage": stage, "unit": unit, "unit_digest": unit, "fingerprint": "f",
+        "artifact": None, "n_in": 3, "n_kept": 3, "n_dropped": 0, "n_rejected": 0, "run_id": "r",
+        "seconds": 0.0,
+    }  # fmt: skip
+
+
+def _commit(lake: Lake, stage: str, tables: dict[str, pa.Table]) -> None:
+    files = {name: [lake.stage_file(name, stage, table)] for name, table in tables.items()}
+    lake.commit(files, [_row(stage, "s")], "test")
+
+
+def _say(lake: Lake, said: list[tuple[str, str]]) -> None:
+    """Captions, each of an image of its own, name objects."""
     rows = [
         {"caption_id": caption, "image_id": caption, "source": "original", "surface": surface,
-         "kind": "object", "start": 9 * n, "end": 9 * n + 4, "shard_id": "s", "work_id": "w"}
+         "kind": "object", "start": 9 * n, "end": 9 * n + 4, "shard_id": "s", "work_id": "parse"}
         for n, (caption, surface) in enumerate(said)
     ]  # fmt: skip
-    ledger = {"work_id": "w", "stage": "parse", "unit": "s", "unit_digest": "s",
-              "fingerprint": "f", "artifact": None, "n_in": 3, "n_kept": 3, "n_dropped": 0,
-              "n_rejected": 0, "run_id": "r", "seconds": 0.0}  # fmt: skip
+    table = pa.Table.from_pylist(rows, schema=TABLES["mentions"].schema)
+    _commit(lake, "parse", {"mentions": table})
+
+
+def test_what_captions_name_side_by_side_is_not_one_thing(tmp_path: Path) -> None:
+    said = [("c1", "couch"), ("c1", "sofa"), ("c2", "car"), ("c3", "automobile")]
     with Lake.create(tmp_path / "lake") as lake:
-        table = pa.Table.from_pylist(rows, schema=TABLES["mentions"].schema)
-        lake.commit({"mentions": [lake.stage_file("mentions", "m", table)]}, [ledger], "test")
+        _say(lake, said)
         keys: set[Key] = {(surface, "noun") for _, surface in said}
         found = doubts(keys, lake.query)
     assert {tuple(sorted(name for name, _ in pair)) for pair in found} == {("couch", "sofa")}
     assert "name both" in next(iter(found.values()))
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_tags_that_captions_hardly_tell_apart(tmp_path: Path, rejected: bool) -> None:
+    alone = ["man", "guy", "woman", "girl", "tortoise", "turtle", "rock", "stone", "cat"]
+    said = [(f"{name}{n}", name) for name in alone for n in range(3)]
+    said += [("both", "woman"), ("both", "girl")]
+    counts = [SurfaceCount(name, "object", 3, 3) for name in alone]
+    counts += [SurfaceCount(name, "action", 3, 3) for name in ("hold", "carry", "sit", "ride")]
+    system = build_labels(counts, CONFIG.label)
+    if rejected:
+        asked = [row for row in questions(system) if row["surface"] in ("rock", "stone")]
+        system = apply_review(system, [row | {"state": "rejected"} for row in asked])
+    with Lake.create(tmp_path / "lake") as lake:
+        _say(lake, said)
+        tables = {name: table for name, table in rows_of(system).items() if table.num_rows}
+        _commit(lake, "label", {
+            name: table.append_column("work_id", pa.array(["label"] * table.num_rows))
+            for name, table in tables.items()
+        })  # fmt: skip
+        found = lake.query(
+            "SELECT a.name AS one, b.name AS other FROM akin_tags t "
+            "JOIN current_labels a ON a.tag_id = t.tag_id "
+            "JOIN current_labels b ON b.tag_id = t.akin_id"
+        ).to_pylist()
+    # In WordNet a cat is a guy, too, and who sits rides; hardly anyone says so.
+    pairs = {("guy", "man"), ("tortoise", "turtle")}
+    pairs |= set() if rejected else {("rock", "stone")}
+    assert {(row["one"], row["other"]) for row in found} == pairs | {(b, a) for a, b in pairs}
+    assert len(found) == 2 * len(pairs)
 
 
 def test_a_file_of_captions_gives_what_a_lake_with_them_gives(demo_copy: Path) -> None:

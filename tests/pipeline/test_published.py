@@ -28,9 +28,10 @@ def test_tags_count_by_their_weight_and_doubted_pairs_not_at_all() -> None:
     vocabulary = Vocabulary("v", (3, 5, 9), words, ("object",) * 3)
     tags = pa.table({"image_id": ["a", "b", "x"], "tag_id": [5, 3, 3], "weight": [0.75, 1.0, 1.0]})
     doubted = pa.table({"image_id": ["a", "b"], "tag_id": [9, 7]})
-    targets, known = targets_of(images, vocabulary, tags, doubted)
+    unsettled = pa.table({"image_id": ["a", "b", "b"], "tag_id": [5, 5, 7]})
+    targets, known = targets_of(images, vocabulary, tags, doubted, unsettled)
     assert targets.tolist() == [[0, 1, 0], [1, 0, 0]]
-    assert known.tolist() == [[1, 0.75, 0], [1, 1, 1]]
+    assert known.tolist() == [[1, 0.75, 0], [1, 0, 1]]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ def test_tags_are_vouched_for_by_how_likely_they_are_right() -> None:
     scores, carried, right = judged(3, 0.1)
     # Captions leave out a third of what is there.
     said = carried * (np.random.default_rng(1).random(carried.shape) < 0.67)
-    targets, known = vouched(scores, said.astype(np.float32))
+    nothing = np.zeros_like(scores)
+    targets, known = vouched(scores, said.astype(np.float32), nothing)
     told, wrong = said > 0, (said > 0) & ~right
     assert (targets[told] == 1).all()
     assert known[wrong].mean() < 0.4 < 0.9 < known[told & right].mean()
@@ -40,9 +41,25 @@ def test_tags_are_vouched_for_by_how_likely_they_are_right() -> None:
 def test_a_tag_of_few_images_counts_as_it_is_said() -> None:
     scores, carried, _ = judged(3, 0.1)
     carried[7:, 0] = 0
-    targets, known = vouched(scores, carried)
+    targets, known = vouched(scores, carried, np.zeros_like(scores))
     few = carried[:, 0] > 0
     assert (targets[few, 0] == 1).all() and (known[few, 0] == 1).all()
+
+
+def test_what_a_caption_leaves_open_is_no_absent_tag() -> None:
+    scores, carried, _ = judged(3, 0.1)
+    # A third of the first tag's images say "guy" instead, which leaves it open.
+    other = (carried[:, 0] > 0) & (np.arange(len(carried)) % 3 == 0)
+    said, unsettled = carried.copy(), np.zeros_like(carried)
+    said[other, 0], unsettled[other, 0] = 0, 1
+    unsettled[carried[:, 1] > 0, 1] = 1  # of what is said nothing is open
+    targets, known = vouched(scores, said, unsettled)
+    without = vouched(scores, said, np.zeros_like(carried))
+    assert set(np.unique(known[other, 0])) == {0, 1}
+    assert (targets[other, 0] == 1)[known[other, 0] > 0].all()
+    assert targets[other, 0].mean() > without[0][other, 0].mean()
+    assert (known[other, 0] * (1 - targets[other, 0])).sum() == 0
+    assert np.mean((known[:, 1] > 0) != (without[1][:, 1] > 0)) < 0.01
 
 
 @pytest.mark.parametrize(

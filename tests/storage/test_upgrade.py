@@ -19,8 +19,8 @@ from storage.sql import run_sql
 from tests.conftest import ROOT
 from tests.storage.test_lake import commit
 
-LATER_VIEWS = ("tag_stats", "specific_tags", "tag_ancestors", "tag_ids")
-LATER_TABLES = ("label_parents", "label_thresholds")
+LATER_VIEWS = ("tag_stats", "specific_tags", "akin_tags", "tag_ancestors", "tag_ids")
+LATER_TABLES = ("label_parents", "label_akin", "label_thresholds")
 
 
 def make_old(path: Path) -> None:
