@@ -1,4 +1,4 @@
-"""Figures of merit for multi-label scores, and thresholds from held-out evidence."""
+"""Figures of merit for multi-label scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy.typing as npt
 from scipy import special
 
 Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -131,95 +130,7 @@ def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-PRIOR = 10.0
-"""Pseudo-observations with which a class's own record is drawn towards that of all."""
-FEWEST_POSITIVES = 3
-"""A class with fewer is not generated: one lucky score is no evidence."""
-
-
 def log_odds(scores: Floats) -> Floats:
     """Of probabilities, within six decimals of 0 and 1."""
     result: Floats = special.logit(np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6))
     return result.astype(np.float32)
-
-
-def precision_thresholds(
-    scores: Floats, targets: Floats, wanted: float, unknown: Bools | None = None
-) -> Floats:
-    """Per class the lowest score (L,) at which a tag is right with the wanted probability.
-
-    The probability that a score means a positive is learned over all classes together (isotonic
-    regression), for a class alone has too few positives to find its own cut without luck. For that
-    scores are compared in standard deviations of the class's negatives: a frequent tag scores high
-    everywhere, a rare one nowhere. A class whose well-scored images are right less often than that
-    predicts is corrected by the factor (right + PRIOR) / (expected + PRIOR), and vice versa.
-    Classes that never reach `wanted`, or have fewer than 3 positives, get a threshold above 1: they
-    are not generated. `scores` and `targets` are (N, L), as are pairs that are `unknown`: of these
-    nothing is learned.
-    """
-    from sklearn.isotonic import IsotonicRegression
-
-    thresholds = np.full(targets.shape[1], 2.0, np.float32)
-    if not scores.size:
-        return thresholds
-    calibration = IsotonicRegression(out_of_bounds="clip")
-    known = np.ones(scores.shape, bool) if unknown is None else ~unknown
-    targets = targets * known
-    standard = _standardised(scores, targets, known)
-    calibration.fit(standard[known], targets[known])
-    expected = calibration.predict(standard.ravel()).reshape(scores.shape)
-    looked_at = known & (expected >= wanted / 2)
-    right = (targets * looked_at).sum(axis=0)
-    factor = (right + PRIOR) / ((expected * looked_at).sum(axis=0) + PRIOR)
-    for column in np.flatnonzero(targets.sum(axis=0) >= FEWEST_POSITIVES):
-        good = scores[:, column][expected[:, column] * factor[column] >= wanted]
-        if len(good):
-            thresholds[column] = good.min()
-    return thresholds
-
-
-def best_f1_thresholds(scores: Floats, targets: Floats, unknown: Bools | None = None) -> Floats:
-    """Per class the score (L,) from which on its F1 is highest; all (N, L), of held-out images.
-
-    Pairs that are `unknown` are left out; a class of which nothing is known gets one above 1. A
-    class alone has too few positives to find its own cut without luck. So to its own images come
-    `PRIOR` positives' worth of all classes' images, at scores compared as in
-    `precision_thresholds`. The cut lies midway to the next lower score.
-    """
-    known = np.ones(scores.shape, bool) if unknown is None else ~unknown
-    targets = targets * known
-    thresholds = np.full(targets.shape[1], 2.0, np.float32)
-    if not targets.any():
-        return thresholds
-    standard = _standardised(scores, targets, known)
-    everything = np.argsort(-standard[known], kind="stable")
-    falling = -standard[known][everything]
-    # Per positive of all classes together: how many are right and how many are given.
-    all_right = np.cumsum(targets[known][everything]) / targets.sum()
-    all_given = np.arange(1, len(everything) + 1) / targets.sum()
-    for column in np.flatnonzero(known.any(axis=0)):
-        order = np.argsort(-scores[:, column], kind="stable")
-        order = order[known[order, column]]
-        own = scores[order, column]
-        among = np.searchsorted(falling, -standard[order, column], side="right") - 1
-        right = np.cumsum(targets[order, column]) + PRIOR * all_right[among]
-        given = np.arange(1, len(own) + 1) + PRIOR * all_given[among]
-        f1 = 2 * right / (given + targets[:, column].sum() + PRIOR)
-        # Images that tie are given together.
-        best = int(np.argmax(np.where(np.append(own[1:] < own[:-1], True), f1, 0)))
-        below = own[best + 1] if best + 1 < len(own) else 0.0
-        thresholds[column] = (own[best] + below) / 2
-    return thresholds
-
-
-def _standardised(scores: Floats, targets: Floats, known: Bools) -> Floats:
-    """Log-odds (N, L) in standard deviations of each class's negatives, of which it is known."""
-    odds = log_odds(scores).astype(np.float64)
-    absent = (1.0 - targets) * known
-    count = np.maximum(absent.sum(axis=0), 1)
-    mean = (odds * absent).sum(axis=0) / count
-    spread = np.sqrt((np.square(odds - mean) * absent).sum(axis=0) / count)
-    # A class that scores nearly alike everywhere must not turn one lucky score into evidence.
-    least = max(float(np.median(spread)), 1e-3)
-    result: Floats = ((odds - mean) / np.maximum(spread, least)).astype(np.float32)
-    return result

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from model.metrics import best_f1_thresholds, precision_thresholds
+from model.thresholds import best_f1_thresholds, fit_curve
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import (
     CAPTION_TAGS,
@@ -46,7 +46,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 8
+    version = 9
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -74,15 +74,15 @@ class Calibrate(Stage):
                 continue
             wanted = self.config.calibrate.model_dump()
             seen = scores[others], targets[others]
+            curve = fit_curve(*seen, unknown[others])
             cuts = {
-                column: precision_thresholds(*seen, wanted[name], unknown[others])
-                for column, name in _CUTS.items()
+                column: curve.thresholds_of_presence(wanted[name]) for column, name in _CUTS.items()
             }
             given = self.config.calibrate.tag_precision
             cuts["tag"] = (
                 best_f1_thresholds(*seen, unknown[others])
                 if given is None
-                else precision_thresholds(*seen, given, unknown[others])
+                else curve.thresholds(given)
             )
             # What would be generated, or is hardly told from what is said, is no absent tag.
             judged = *seen, unknown[others] | (scores[others] >= cuts["generate"])

@@ -83,13 +83,13 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.5, gt=0, lt=1, description="probability of being in a caption that generates a tag"
+        0.8, gt=0, lt=1, description="probability of being in the picture that generates a tag"
     )
     support: float = Field(
-        0.45, gt=0, lt=1, description="that is enough where a generated caption says it, too"
+        0.72, gt=0, lt=1, description="that is enough where a generated caption says it, too"
     )
     doubt: float = Field(
-        0.3, gt=0, lt=1, description="from which retraining does not take a tag as absent"
+        0.43, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
     lose: float = Field(
         0.06, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"

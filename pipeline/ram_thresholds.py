@@ -10,8 +10,8 @@ import numpy as np
 
 from model.image_captioner import GUIDE_THRESHOLD
 from model.image_tagger import RamTagger
-from model.metrics import best_f1_thresholds, precision_thresholds
 from model.published import save_converted
+from model.thresholds import best_f1_thresholds, precision_thresholds
 from pipeline.assess import score_pictures
 from pipeline.columns import Floats
 from pipeline.dataset import CAPTION_TAGS, LABELS, Images, multi_hot, vocabulary_of

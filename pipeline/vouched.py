@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.metrics import precision_thresholds
+from model.thresholds import fit_curve
 from pipeline.columns import Floats
 from pipeline.rules.noise import (
     carriers,
@@ -15,8 +15,8 @@ from pipeline.rules.noise import (
     wrong_share,
 )
 
-THERE, HALF_SEEN = 0.55, 0.3
-"""Probabilities of being in a caption: from which a tag that is not said is there, and is unknown.
+THERE, HALF_SEEN = 0.8, 0.43
+"""Probabilities of being in the picture from which a tag that is not said is there, or is unknown.
 
 Not those of `calibrate`: another threshold for tags must not train judges anew, and first judges
 err more often than those that learn from this.
@@ -34,8 +34,9 @@ def vouched(scores: Floats, said: Floats, unsettled: Floats) -> tuple[Floats, Fl
     by what is. One that is seen surely is there.
     """
     unknown = (unsettled > 0) & (said == 0)
-    generated = scores >= precision_thresholds(scores, said, THERE, unknown)
-    half_seen = unknown | (scores >= precision_thresholds(scores, said, HALF_SEEN, unknown))
+    curve = fit_curve(scores, said, unknown)
+    generated = scores >= curve.thresholds_of_presence(THERE)
+    half_seen = unknown | (scores >= curve.thresholds_of_presence(HALF_SEEN))
     judged = scores, said, generated | unknown
     slope = evidence_slope(*judged)
     noise = wrong_share(*judged, slope)
