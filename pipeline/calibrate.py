@@ -2,8 +2,9 @@
 
 `generate` is the score from which an image gets the tag by the tagger alone; `support` the lower
 one that is enough where a generated caption names it, too; from `doubt` on a missing tag is not
-taken as absent when the tagger is retrained. `tag` is the score from which the tagger gives a tag
-to a picture: that of the best F1, or of a precision that is asked for. `midpoint`, `slope`,
+taken as absent when the tagger is retrained. All three ask for a probability of being in the
+picture, of which captions say only a share, `said`. `tag` is the score from which the tagger gives
+a tag to a picture: that of the best F1, or of a precision that is asked for. `midpoint`, `slope`,
 `noise` and `certain` are for grounding and cleaning: from where and how much these scores weigh as
 evidence, the share of wrong tags, and how likely a tag must be wrong to be dropped.
 """
@@ -46,7 +47,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 9
+    version = 10
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -90,7 +91,7 @@ class Calibrate(Stage):
             slope = evidence_slope(*judged)
             noise = wrong_share(*judged, slope)
             certain = certain_from(*judged, slope, noise, wanted["lose"])
-            of_all = {"slope": slope, "noise": noise, "certain": certain}
+            of_all = {"slope": slope, "noise": noise, "certain": certain, "said": curve.top}
             tables.append(_rows(vocabulary, fold, cuts, middle, targets[others], of_all))
         empty = table_of("thresholds", [])
         table = pa.concat_tables(tables) if tables else empty

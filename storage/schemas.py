@@ -242,6 +242,7 @@ _ALL = (
         slope=F32,
         certain=F32,
         noise=F32,
+        said=F32,
     ),
     _table(
         "regions",
