@@ -23,7 +23,7 @@ class TrainConfig(BaseModel):
         description="share of images that choose penalty and mixture; 0: as chosen before, if so",
     )
     encoder_epochs: int = Field(
-        5, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
+        4, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
     )
     encoder_blocks: int = Field(
         5, ge=1, description="how many of the encoder's last blocks learn, its head among them"
