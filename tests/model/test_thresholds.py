@@ -72,6 +72,9 @@ def test_nothing_is_learned_of_pairs_that_are_unknown() -> None:
         found, without = some(scores, shown, unknown), some(scores[rest], targets[rest])
         assert found == pytest.approx(without, abs=0.02)
         assert found != pytest.approx(some(scores, shown), abs=0.02)
+    unknown[:, 0] = True
+    assert fit_curve(scores, targets, unknown).thresholds(0.3)[0] > 1
+    assert best_f1_thresholds(scores, targets, unknown)[0] > 1
 
 
 def test_one_lucky_hit_opens_no_class() -> None:

@@ -19,10 +19,17 @@ def none(*_: Any) -> Any:
     raise AssertionError("calibrate asks the lake nothing but its inputs")
 
 
-def calibrated(wrong: float, said: float = 1.0) -> list[dict[str, Any]]:
+def calibrated(
+    wrong: float, said: float = 1.0, other: float = 0.0, open_: bool = False
+) -> list[dict[str, Any]]:
     """Thresholds of 20 tags by the scores of 1,000 images."""
     scores, carried, _ = judged(3, wrong)
     carried = carried * (np.random.default_rng(1).random(carried.shape) < said)
+    # Some captions have another word for the first tag.
+    renamed = np.flatnonzero(
+        carried[:, 0] * (np.random.default_rng(2).random(len(carried)) < other)
+    )
+    carried[renamed, 0] = 0
     count, tags = scores.shape
     images = np.array([f"i{n:04}" for n in range(count)])
     keys = np.arange(count)
@@ -36,7 +43,10 @@ def calibrated(wrong: float, said: float = 1.0) -> list[dict[str, Any]]:
             }
         ),
         "tags": pa.table({"image_id": images[rows], "tag_id": columns.astype(np.int32)}),
-        "unsettled": pa.table({"image_id": images[:0], "tag_id": np.zeros(0, np.int32)}),
+        "unsettled": pa.table(
+            {"image_id": images[renamed] if open_ else images[:0],
+             "tag_id": np.zeros(len(renamed) if open_ else 0, np.int32)}
+        ),
         "labels": pa.table(
             {
                 "label_version": ["v"] * tags, "tag_id": np.arange(tags, dtype=np.int32),
@@ -71,3 +81,17 @@ def test_thresholds_ask_for_what_is_there_however_little_is_said() -> None:
         assert half["generate"] > half["support"] > half["doubt"]
         # Half as often said is no half as likely there.
         assert half["generate"] == pytest.approx(full["generate"], abs=0.1)
+
+
+def test_what_captions_leave_open_raises_no_threshold() -> None:
+    def cut(rows: list[dict[str, Any]]) -> list[float]:
+        return [row["generate"] for row in rows if row["tag_id"] == 0]
+
+    def rest(rows: list[dict[str, Any]]) -> list[float]:
+        return [row["generate"] for row in rows if row["tag_id"] > 0]
+
+    plain = calibrated(0.1)
+    absent, left_open = calibrated(0.1, other=0.5), calibrated(0.1, other=0.5, open_=True)
+    assert cut(left_open) == pytest.approx(cut(plain), abs=0.03)
+    assert min(np.subtract(cut(absent), cut(left_open))) > 0.01
+    assert rest(left_open) == pytest.approx(rest(plain), abs=0.03)
