@@ -17,8 +17,8 @@ PRIOR = 10.0
 """Positives of all classes together that are added to a class's own for its best F1."""
 EXPECTED = 40.0
 """Pseudo-observations with which a class's own record is drawn towards that of all."""
-LOOKED_AT = 0.25
-"""Probability from which on pairs count in a class's record."""
+LOOKED_AT = 0.36
+"""Probability of being there from which on pairs count in a class's record."""
 FEWEST_POSITIVES = 3
 """A class with fewer is not generated: one lucky score is no evidence."""
 NEVER = 2.0
@@ -88,8 +88,8 @@ def fit_curve(scores: Floats, targets: Floats, unknown: Bools | None = None) -> 
     offset, (own, stands_out), top = _fit(features, targets[known][rows], weights)
     slope = own + stands_out / spread
     offsets = offset - stands_out * mean / spread
-    expected = top * special.expit(odds * slope + offsets)
-    looked_at = known & (expected >= LOOKED_AT)
+    there = special.expit(odds * slope + offsets)
+    expected, looked_at = top * there, known & (there >= LOOKED_AT)
     right = (targets * looked_at).sum(axis=0)
     factor = (right + EXPECTED) / ((expected * looked_at).sum(axis=0) + EXPECTED)
     return Curve(top, slope, offsets, factor, targets.sum(axis=0) >= FEWEST_POSITIVES)
