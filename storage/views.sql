@@ -164,12 +164,12 @@ WITH proposed AS (
     WHERE m.source = 'original'
       AND s.tag_id IN (SELECT one FROM pairs UNION SELECT other FROM pairs)
 ), often AS (SELECT tag_id, count(*) AS captions FROM said GROUP BY tag_id),
-together AS (
-    SELECT p.one, p.other, count(*) AS captions
-    FROM pairs p
-    JOIN said x ON x.tag_id = p.one
-    JOIN said y ON y.tag_id = p.other AND y.caption_id = x.caption_id
-    GROUP BY p.one, p.other
+-- Of all tags that one caption names: as a join of `pairs` with both it takes five times as long.
+together AS MATERIALIZED (
+    SELECT x.tag_id AS one, y.tag_id AS other, count(*) AS captions
+    FROM said x
+    JOIN said y ON y.caption_id = x.caption_id AND y.tag_id > x.tag_id
+    GROUP BY x.tag_id, y.tag_id
 ), alike AS (
     SELECT p.one, p.other
     FROM pairs p
