@@ -137,7 +137,7 @@ def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
         slopes = {
             "label_version": ["v"] * 3, "fold": [0, 0, 1], "tag_id": [1, 2, 99],
             "positives": [9] * 3, "slope": [0.25, 0.25, 0.75], "certain": [0.5, 0.5, 0.7],
-            "noise": [0.1] * 3,
+            "noise": [0.1] * 3, "said": [0.7] * 3,
         }  # fmt: skip
         commit(lake, "calibrate", "corpus", {"thresholds": table_of("thresholds", zero | slopes)})
         after = verdicts(lake)
@@ -158,7 +158,7 @@ def test_as_many_wrong_tags_are_expected_as_calibration_has_found(tmp_path: Path
         found = {
             "label_version": ["v"] * 3, "fold": [0, 0, 1], "tag_id": [1, 2, 99],
             "positives": [9] * 3, "slope": [1.0] * 3, "certain": [0.5] * 3,
-            "noise": [0.02, 0.02, 0.06],
+            "noise": [0.02, 0.02, 0.06], "said": [0.7] * 3,
         }  # fmt: skip
         commit(lake, "calibrate", "corpus", {"thresholds": table_of("thresholds", zero | found)})
         batch = Batch.read(Clean.inputs, lake.query, [str(tag) for tag in SIZES])

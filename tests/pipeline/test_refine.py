@@ -25,7 +25,7 @@ def test_tags_are_vouched_for_by_how_likely_they_are_right() -> None:
     told, wrong = said > 0, (said > 0) & ~right
     assert (targets[told] == 1).all()
     assert known[wrong].mean() < 0.4 < 0.9 < known[told & right].mean()
-    assert (known[wrong] == 0).mean() > 0.5
+    assert (known[wrong] == 0).mean() > 0.4
     assert (known[told & right] == 0).mean() < 0.03
     missing = ~told & right
     added = (targets > 0) & ~told
