@@ -23,7 +23,7 @@ from bench.ranking import Bools, Pair, as_row, compare
 from pipeline.config import Config
 from pipeline.demo import demo_config, run_demo
 from pipeline.reporting import Quiet
-from pipeline.scoring import TAG_SETS, TRUTH, score_tags
+from pipeline.scoring import TAG_SETS, TRUTH, UNCLEAR, score_tags
 from pipeline.work import cores
 from storage.lake import Lake
 
@@ -42,6 +42,7 @@ _JUDGED = f"""
     FROM candidate_tags c
     LEFT JOIN ({_NAMED}) n ON n.image_id = c.image_id AND n.tag_id = c.tag_id
     WHERE c.split = 'train' AND c.image_id IN (SELECT image_id FROM current_truth)
+      AND (c.image_id, c.tag_id) NOT IN ({UNCLEAR})
 """
 _MISSING = f"""
     SELECT count(DISTINCT (t.image_id, t.name, t.kind)) AS missing
@@ -153,7 +154,7 @@ def compare_cleaning(lake: Lake, config: Config) -> dict[str, dict[str, float | 
 
 
 def judged_tags(lake: Lake, *, in_caption: bool) -> tuple[list[Pair], Bools]:
-    """Tags of captions, or added ones, whose images' truth is known, and which (P,) are right."""
+    """Tags of captions, or added ones, of which it is known which (P,) are right."""
     rows = lake.query(f"{_JUDGED} AND c.in_caption = $said", {"said": in_caption}).to_pydict()
     pairs = list(zip(rows["image_id"], rows["tag_id"], strict=True))
     return pairs, np.array(rows["is_right"], bool)

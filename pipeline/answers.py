@@ -21,7 +21,7 @@ from pipeline.certificate import STRATA
 from pipeline.columns import constant, table_of
 from pipeline.errors import SourceError
 from pipeline.fingerprint import digest, digest_keys
-from pipeline.scoring import TRUTH
+from pipeline.scoring import TRUTH, UNCLEAR
 from storage.lake import Lake
 
 QUESTIONS = {
@@ -51,7 +51,8 @@ Ints = npt.NDArray[np.int64]
 def draw(lake: Lake, size: int, seed: int, *, truth: bool = False) -> list[dict[str, Any]]:
     """Questions about `size` pairs, or about all if there are fewer, in random order.
 
-    With `truth` those about images whose truth is known are answered by it.
+    With `truth` those about images whose truth is known are answered by it, but for what is neither
+    right nor wrong.
 
     Raises:
         SourceError: the lake has no tags to ask about yet.
@@ -66,11 +67,13 @@ def draw(lake: Lake, size: int, seed: int, *, truth: bool = False) -> list[dict[
     order = np.array(sorted(random.permutation(len(rows)).tolist(), key=cells.__getitem__))
     right = set(zip(*lake.query(_RIGHT).to_pydict().values(), strict=True)) if truth else set()
     known = set(lake.query(_KNOWN).column(0).to_pylist()) if truth else set()
+    unclear = set(zip(*lake.query(UNCLEAR).to_pydict().values(), strict=True)) if truth else set()
     drawn = []
     for place in random.permutation(systematic(chance, order, random)).tolist():
         row = rows[place]
-        told = row["image_id"] in known
-        answer = "yes" if (row["image_id"], row["tag_id"]) in right else "no"
+        pair = row["image_id"], row["tag_id"]
+        told = row["image_id"] in known and pair not in unclear
+        answer = "yes" if pair in right else "no"
         drawn.append(
             row | {
                 "question": QUESTIONS[row["kind"]].format(row["tag"]),

@@ -157,7 +157,7 @@ def read_truth(path: Path) -> dict[str, dict[str, tuple[Truth, ...]]]:
         box = tuple(row[edge] for edge in ("x1", "y1", "x2", "y2"))
         known = Truth(
             row["name"], row["kind"], None if box[0] is None else box,
-            synonyms.get((row["name"], row["kind"]), ()),
+            synonyms.get((row["name"], row["kind"]), ()), row.get("unclear", False),
         )  # fmt: skip
         of_split = truth[row["split"]]
         of_split[row["image"]] = (*of_split.get(row["image"], ()), known)

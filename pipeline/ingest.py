@@ -36,12 +36,16 @@ _FOLD_KEYS = 1 << 31
 
 @dataclass(frozen=True)
 class Truth:
-    """Something known to be in a picture; boxes are xyxy in pixels, or None."""
+    """Something known to be in a picture; boxes are xyxy in pixels, or None.
+
+    What is `unclear` is neither right nor wrong of the picture, and nothing is judged by it.
+    """
 
     name: str
     kind: str
     box: tuple[float, float, float, float] | None
     synonyms: tuple[str, ...] = ()
+    unclear: bool = False
 
 
 @dataclass
@@ -260,9 +264,16 @@ def _rows(part: Mapping[str, _Image]) -> dict[str, pa.Table]:
         | dict(zip(("x1", "y1", "x2", "y2"), t.box or (None,) * 4, strict=True))
         for image_id, image in part.items()
         for t in image.truth
+        if not t.unclear
+    ]
+    unclear = [
+        {"image_id": image_id, "name": t.name, "kind": t.kind}
+        for image_id, image in part.items()
+        for t in image.truth
+        if t.unclear
     ]
     images = [image.row for image in part.values() if image.row]
-    lists = {"images": images, "captions": captions, "truth": truth}
+    lists = {"images": images, "captions": captions, "truth": truth, "unclear": unclear}
     return {name: table_of(name, rows) for name, rows in lists.items()}
 
 

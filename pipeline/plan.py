@@ -21,7 +21,7 @@ from pipeline.retrain import Retrain
 from pipeline.stage import Stage
 from storage.schemas import TABLES
 
-OUTSIDE = {"ingest": ("images", "captions", "truth", "rejects"), "certify": ("answers",)}
+OUTSIDE = {"ingest": ("images", "captions", "truth", "unclear", "rejects"), "certify": ("answers",)}
 """What commands write that are no stages."""
 
 STAGES: tuple[type[Stage], ...] = (

@@ -7,17 +7,28 @@ from typing import Any
 
 from storage.lake import Lake
 
+_SAME_KIND = (
+    "(s.kind = {t}.kind OR (s.kind IN ('object', 'scene') AND {t}.kind IN ('object', 'scene')))"
+)
 # Every true thing of a training image with every tag ID that names it: its own name or a synonym.
 # Places are things or scenes, as the parser sees them. `tag_id` is null where no tag names it.
-TRUTH = """
+TRUTH = f"""
     SELECT t.image_id, t.name, t.kind, s.tag_id
     FROM current_truth t
     JOIN current_images i USING (image_id)
     LEFT JOIN current_label_surfaces s
       ON (s.surface = t.name OR list_contains(t.synonyms, s.surface))
-     AND (s.kind = t.kind OR (s.kind IN ('object', 'scene') AND t.kind IN ('object', 'scene')))
+     AND {_SAME_KIND.format(t="t")}
      AND s.tag_id IS NOT NULL
     WHERE i.split = 'train'
+"""
+# Tags that are neither right nor wrong, such as the colour of a man's shirt: not to be judged.
+UNCLEAR = f"""
+    SELECT DISTINCT u.image_id, s.tag_id
+    FROM current_unclear u
+    JOIN current_label_surfaces s
+      ON s.surface = u.name AND s.tag_id IS NOT NULL AND {_SAME_KIND.format(t="u")}
+    ANTI JOIN ({TRUTH}) t ON t.image_id = u.image_id AND t.tag_id = s.tag_id
 """
 
 TAG_SETS = {
@@ -29,7 +40,10 @@ TAG_SETS = {
 
 @dataclass(frozen=True)
 class TagScore:
-    """Precision and recall of a set of (image, tag) pairs against the truth."""
+    """Precision and recall of a set of (image, tag) pairs against the truth.
+
+    `tags` are those that are right or wrong.
+    """
 
     tags: int
     right: int
@@ -52,7 +66,8 @@ def score_tags(lake: Lake, pairs: str) -> TagScore:
     (row,) = lake.query(
         f"WITH truth AS ({TRUTH}), "
         f"pairs AS (SELECT DISTINCT image_id, tag_id FROM ({pairs}) "
-        "WHERE image_id IN (SELECT image_id FROM truth)), "
+        "WHERE image_id IN (SELECT image_id FROM truth) "
+        f"AND (image_id, tag_id) NOT IN ({UNCLEAR})), "
         "hits AS (SELECT t.* FROM truth t SEMI JOIN pairs p "
         "ON p.image_id = t.image_id AND p.tag_id = t.tag_id) "
         "SELECT (SELECT count(*) FROM pairs) AS tags, "

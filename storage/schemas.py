@@ -100,6 +100,16 @@ _ALL = (
         shard_id=STR,
     ),
     _table(
+        "unclear",
+        "names that are neither right nor wrong of a picture whose truth is known: no figure is "
+        "drawn from tags that have them",
+        ("image_id", "name", "kind"),
+        image_id=STR,
+        name=STR,
+        kind=STR,
+        shard_id=STR,
+    ),
+    _table(
         "scene_graphs",
         "what the parser read in a caption; spans are characters of the caption",
         ("caption_id",),

@@ -17,9 +17,12 @@ from bench.language import score_language
 from bench.peers import farthest, ours, peers
 from bench.planted import _iou, _overlaps, generation_of, judged_tags
 from bench.ranking import Method, compare
+from pipeline.answers import draw
 from pipeline.demo import demo_config
 from pipeline.errors import ConfigError, PlanError
+from pipeline.scoring import TRUTH, UNCLEAR, score_tags
 from storage.lake import Lake
+from storage.schemas import TABLES
 from tests.pipeline.test_rules import evidence
 
 
@@ -127,7 +130,7 @@ def test_parser_and_labels_are_scored_by_what_captions_were_written_to_say(
         assert 0.5 < found["label"]["tagged"] <= 1  # few scenes, so many words are too rare
         assert found["label"]["pure"] > 0.95
         truth = pq.read_table(scenes / "truth.parquet").to_pylist()
-        said = [row | {"in_caption": True} for row in truth]
+        said = [row | {"in_caption": True} for row in truth if not row["unclear"]]
         schema = pq.read_schema(scenes / "truth.parquet")
         pq.write_table(pa.Table.from_pylist(said, schema), scenes / "truth.parquet")
         wished = score_language(lake, scenes)
@@ -160,6 +163,45 @@ def test_a_curve_over_the_noise_encodes_its_pictures_once(
             assert abs(wrong.mean() - share) < 0.06, share
     assert encoded[0] == encoded[1]
     assert len(encoded[0]) == 1
+
+
+def test_what_is_neither_right_nor_wrong_is_not_judged(demo_copy: Path) -> None:
+    true = f"SELECT image_id, tag_id FROM ({TRUTH}) WHERE tag_id IS NOT NULL"
+    with Lake.open(demo_copy / "lake") as lake:
+        unclear = set(zip(*lake.query(UNCLEAR).to_pydict().values(), strict=True))
+        assert unclear and score_tags(lake, UNCLEAR).tags == 0
+        known = score_tags(lake, f"{true} UNION {UNCLEAR}")
+        assert known.tags == known.right > 0
+        before = judged_tags(lake, in_caption=True)[0]
+        # A caption that says what could be said or not.
+        (said,) = lake.query(
+            f"SELECT u.image_id, u.tag_id, c.caption_id, s.surface, s.kind FROM ({UNCLEAR}) u "
+            "JOIN current_captions c ON c.image_id = u.image_id AND c.source = 'original' "
+            "JOIN current_label_surfaces s ON s.tag_id = u.tag_id "
+            "ANTI JOIN candidate_tags t ON t.image_id = u.image_id AND t.tag_id = u.tag_id "
+            "ORDER BY ALL LIMIT 1"
+        ).to_pylist()
+        pair = said.pop("image_id"), said.pop("tag_id")
+        row = said | {"image_id": pair[0], "source": "original", "start": 0, "end": 1}
+        lake.commit(
+            {"mentions": [lake.stage_file("mentions", "said", pa.Table.from_pylist(
+                [row | {"shard_id": "said", "work_id": "said"}], schema=TABLES["mentions"].schema
+            ))]},
+            [{
+                "work_id": "said", "stage": "parse", "unit": "said", "unit_digest": "said",
+                "fingerprint": "f", "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
+                "n_rejected": 0, "run_id": "r", "seconds": 0.0,
+            }],
+            "test",
+        )  # fmt: skip
+        candidates = lake.query("SELECT image_id, tag_id FROM candidate_tags").to_pydict()
+        assert pair in set(zip(*candidates.values(), strict=True))
+        assert judged_tags(lake, in_caption=True)[0] == before
+        asked = {
+            (row["image_id"], row["tag_id"]): row["answer"]
+            for row in draw(lake, 10**6, 0, truth=True)
+        }
+    assert asked[pair] == "" and set(asked.values()) == {"", "yes", "no"}
 
 
 def test_overlap_of_boxes() -> None:

@@ -71,13 +71,19 @@ class Scene:
         found += [Tag(item.action.name, "action") for item in self.items if item.action]
         return list(dict.fromkeys([*found, Tag(self.place.name, "scene")]))
 
-    def unclear(self) -> set[str]:
-        """List names that are neither right nor wrong here."""
-        names = set(self.place.unclear)
+    def unclear(self) -> list[Tag]:
+        """List what could be said or not of some thing here, each tag once.
+
+        It may be true of another.
+        """
+        found = [Tag(name, "scene") for name in self.place.unclear]
         for item in self.items:
-            names |= {*item.thing.unclear, *item.unclear}
-            names |= set(item.action.unclear) if item.action else set()
-        return names
+            found += [Tag(name, "object") for name in item.thing.unclear]
+            found += [Tag(name, "attribute") for name in sorted(item.unclear)]
+            seen = item.action.unclear if item.action else ()
+            actions = load_vocabulary().names("action")
+            found += [Tag(name, "action" if name in actions else "object") for name in seen]
+        return list(dict.fromkeys(found))
 
 
 class Composer:

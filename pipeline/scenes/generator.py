@@ -34,6 +34,7 @@ TRUTH = pa.schema(
         ("kind", pa.string()),
         *((side, pa.float32()) for side in ("x1", "y1", "x2", "y2")),
         ("in_caption", pa.bool_()),
+        ("unclear", pa.bool_()),
     ]
 )
 FAULTS = pa.schema(
@@ -130,7 +131,7 @@ def generate(
 
     Args:
         out: gets `train/` and `eval/`, each with `images/` and `captions.csv`, and the tables
-            `truth.parquet` (what is true) and `faults.parquet` (what was planted).
+            `truth.parquet` (what is true, or unclear) and `faults.parquet` (what was planted).
         config: how many, how difficult, how faulty.
         progress: called with the scenes done and their total after each.
     """
@@ -209,7 +210,10 @@ def _write_caption(
     for tag, box in _truths(scene):
         row = {"split": split.name, "image": image, "name": tag.name, "kind": tag.kind}
         sides = dict(zip(("x1", "y1", "x2", "y2"), box or (None,) * 4, strict=True))
-        split.truth.append(row | sides | {"in_caption": tag in kept})
+        split.truth.append(row | sides | {"in_caption": tag in kept, "unclear": False})
+    for tag in scene.unclear():
+        row = {"split": split.name, "image": image, "name": tag.name, "kind": tag.kind}
+        split.truth.append(row | {"in_caption": False, "unclear": True})
     for tag in plan.missing:
         split.fault(image, tag, "missing", "")
     for tag, fault in plan.wrong.items():

@@ -85,7 +85,7 @@ class Planter:
         kind = self._kinds.deal()
         options = self._confusable if kind == "wrong-confusable" else self._random
         true = {*plan.kept, *plan.missing}
-        banned = scene.unclear()
+        banned = {tag.name for tag in scene.unclear()}
         order = self._rng.permutation(len(plan.kept))
         for base in (plan.kept[i] for i in order):
             found = [

@@ -28,7 +28,9 @@ class Scenes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.truth: Rows = pq.read_table(path / "truth.parquet").to_pylist()
+        rows: Rows = pq.read_table(path / "truth.parquet").to_pylist()
+        self.truth = [row for row in rows if not row["unclear"]]
+        self.unclear = [row for row in rows if row["unclear"]]
         self.faults: Rows = pq.read_table(path / "faults.parquet").to_pylist()
         self.captions: dict[str, str] = {}
         for split in ("train", "eval"):
@@ -73,6 +75,20 @@ def test_the_same_config_gives_the_same_bytes_and_more_scenes_keep_the_first(
     assert {k: more[k] for k in pictures} == pictures
     captions = Scenes(tmp_path / "a").captions
     assert captions == {image: scenes.captions[image] for image in captions}
+
+
+def test_what_is_neither_right_nor_wrong_is_told_and_never_planted(scenes: Scenes) -> None:
+    unclear = {(row["image"], row["name"]) for row in scenes.unclear}
+    assert {row["split"] for row in scenes.unclear} == {"train", "eval"}
+    assert len(unclear) > len(scenes.captions)
+    assert not unclear & {(row["image"], row["name"]) for row in scenes.planted("wrong")}
+    assert {row["kind"] for row in scenes.unclear} == {"object", "attribute", "action", "scene"}
+    colours = {(row["name"], row["kind"]) for row in scenes.unclear if row["name"] == "orange"}
+    assert colours == {("orange", "attribute")}
+    # A man's clothes have colours, but nobody was asked to say so.
+    dressed = {row["image"] for row in scenes.truth if row["name"] in ("man", "woman")}
+    looked = {row["image"] for row in scenes.unclear if row["kind"] == "attribute"}
+    assert len(dressed & looked) > 0.9 * len(dressed)
 
 
 def test_shares_hold(scenes: Scenes) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 from tests.storage.test_lake import commit
 
 LATER_VIEWS = ("tag_stats", "specific_tags", "akin_tags", "tag_ancestors", "tag_ids")
-LATER_TABLES = ("label_parents", "label_akin", "label_thresholds")
+LATER_TABLES = ("label_parents", "label_akin", "label_thresholds", "unclear")
 
 
 def make_old(path: Path) -> None:
