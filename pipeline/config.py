@@ -83,10 +83,10 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.8, gt=0, lt=1, description="probability of being in the picture that generates a tag"
+        0.65, gt=0, lt=1, description="probability of being in the picture that generates a tag"
     )
     support: float = Field(
-        0.75, gt=0, lt=1, description="that is enough where a generated caption says it, too"
+        0.6, gt=0, lt=1, description="that is enough where a generated caption says it, too"
     )
     doubt: float = Field(
         0.43, gt=0, lt=1, description="from which retraining does not take a tag as absent"
