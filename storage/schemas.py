@@ -11,9 +11,9 @@ carries its `work_id`; `current_<table>` views select those.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pyarrow as pa
+
+from storage.table import Table, list_of, table
 
 CATALOG_VERSION = 10
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
@@ -22,46 +22,10 @@ number gets what it lacks when it is opened."""
 STR, F32, I32, I64 = pa.string(), pa.float32(), pa.int32(), pa.int64()
 TIME = pa.timestamp("us")  # UTC
 
-
-def _list_of(**fields: pa.DataType) -> pa.DataType:
-    return pa.list_(pa.struct([pa.field(name, kind) for name, kind in fields.items()]))
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of the lake.
-
-    `key` identifies a row among the current ones; `volatile` are the columns that are not content.
-    """
-
-    name: str
-    doc: str
-    schema: pa.Schema
-    key: tuple[str, ...]
-    volatile: tuple[str, ...] = field(default=())
-
-    @property
-    def content(self) -> tuple[str, ...]:
-        """The columns that must be equal for equal input, config and seed."""
-        return tuple(name for name in self.schema.names if name not in self.volatile)
-
-
-def _table(
-    table: str,
-    doc: str,
-    key: tuple[str, ...],
-    volatile: tuple[str, ...] = (),
-    /,
-    **columns: pa.DataType,
-) -> Table:
-    schema = pa.schema([pa.field(column, kind) for column, kind in columns.items()])
-    return Table(table, doc, schema.append(pa.field("work_id", STR)), key, volatile)
-
-
 BOX = {"x1": F32, "y1": F32, "x2": F32, "y2": F32}
 
 _ALL = (
-    _table(
+    table(
         "images",
         "one row per distinct picture; the picture itself stays where it is",
         ("image_id",),
@@ -77,7 +41,7 @@ _ALL = (
         fold_key=I64,  # from a perceptual hash: near-duplicates share it
         shard_id=STR,
     ),
-    _table(
+    table(
         "captions",
         "human captions (source 'original') and the captioner's own ('generated')",
         ("caption_id",),
@@ -88,7 +52,7 @@ _ALL = (
         model_digest=STR,
         shard_id=STR,
     ),
-    _table(
+    table(
         "truth",
         "what a person or the scene generator knows to be in a picture; only evaluation reads it",
         ("image_id", "name", "kind"),
@@ -99,7 +63,7 @@ _ALL = (
         **BOX,
         shard_id=STR,
     ),
-    _table(
+    table(
         "unclear",
         "names that are neither right nor wrong of a picture whose truth is known: no figure is "
         "drawn from tags that have them",
@@ -109,21 +73,21 @@ _ALL = (
         kind=STR,
         shard_id=STR,
     ),
-    _table(
+    table(
         "scene_graphs",
         "what the parser read in a caption; spans are characters of the caption",
         ("caption_id",),
         caption_id=STR,
         image_id=STR,
         source=STR,
-        objects=_list_of(name=STR, start=I32, end=I32, kind=STR),
-        attributes=_list_of(name=STR, object=STR, start=I32, end=I32),
-        actions=_list_of(name=STR, subject=STR, object=STR, start=I32, end=I32),
-        relations=_list_of(name=STR, subject=STR, object=STR, start=I32, end=I32),
+        objects=list_of(name=STR, start=I32, end=I32, kind=STR),
+        attributes=list_of(name=STR, object=STR, start=I32, end=I32),
+        actions=list_of(name=STR, subject=STR, object=STR, start=I32, end=I32),
+        relations=list_of(name=STR, subject=STR, object=STR, start=I32, end=I32),
         note=STR,
         shard_id=STR,
     ),
-    _table(
+    table(
         "mentions",
         "one row per thing a caption names, in lemma form",
         ("caption_id", "surface", "kind", "start"),
@@ -136,7 +100,7 @@ _ALL = (
         end=I32,
         shard_id=STR,
     ),
-    _table(
+    table(
         "labels",
         "the tag IDs of a label system version",
         ("label_version", "tag_id"),
@@ -146,7 +110,7 @@ _ALL = (
         kind=STR,
         mentions=I64,
     ),
-    _table(
+    table(
         "label_surfaces",
         "every surface form that was considered: its tag ID, or why it has none",
         ("label_version", "surface", "kind"),
@@ -158,7 +122,7 @@ _ALL = (
         reason=STR,
         mentions=I64,
     ),
-    _table(
+    table(
         "label_merges",
         "every merge of two surface forms with its evidence; 'needs-review' ones are not applied",
         ("label_version", "surface", "into_surface", "tag_id"),
@@ -170,7 +134,7 @@ _ALL = (
         score=F32,
         state=STR,
     ),
-    _table(
+    table(
         "label_parents",
         "which tag is a kind of which: the nearest more general tags",
         ("label_version", "tag_id", "parent_id"),
@@ -178,7 +142,7 @@ _ALL = (
         tag_id=I32,
         parent_id=I32,
     ),
-    _table(
+    table(
         "label_akin",
         "which tag may be a kind of which, by any likely sense of both names",
         ("label_version", "tag_id", "general_id"),
@@ -186,7 +150,7 @@ _ALL = (
         tag_id=I32,
         general_id=I32,
     ),
-    _table(
+    table(
         "label_thresholds",
         "scores from which the model of a published list gives its tags, kept with the list",
         ("label_version", "tag_id"),
@@ -194,7 +158,7 @@ _ALL = (
         tag_id=I32,
         threshold=pa.float64(),  # as published; the lake's own models have `thresholds`
     ),
-    _table(
+    table(
         "features",
         "the frozen encoder's feature map of an image, float16, positions x channels",
         ("image_id",),
@@ -205,7 +169,7 @@ _ALL = (
         map=pa.binary(),
         shard_id=STR,
     ),
-    _table(
+    table(
         "models",
         "trained models; role: first, refined, fold, baseline, captioner, retrained or fine-tuned",
         ("model_digest",),
@@ -223,7 +187,7 @@ _ALL = (
         seed=I64,
         look=F32,  # weight of a tagger's look at regions in its logits
     ),
-    _table(
+    table(
         "tag_scores",
         "raw scores of the model that has not seen the image's fold",
         ("image_id", "tag_id"),
@@ -235,7 +199,7 @@ _ALL = (
         score=F32,
         shard_id=STR,
     ),
-    _table(
+    table(
         "thresholds",
         "per tag and fold: scores that give the tag alone, or with a caption, forbid to deny it, "
         "or from which a tagger gives it to pictures",
@@ -254,7 +218,7 @@ _ALL = (
         noise=F32,
         said=F32,
     ),
-    _table(
+    table(
         "regions",
         "where the detector sees an image's own candidate tags; boxes in pixels of the image",
         ("region_id",),
@@ -272,7 +236,7 @@ _ALL = (
         other_score=F32,
         shard_id=STR,
     ),
-    _table(
+    table(
         "region_features",
         "the encoder's features pooled over a region, float16",
         ("region_id",),
@@ -282,7 +246,7 @@ _ALL = (
         feature=pa.binary(),
         shard_id=STR,
     ),
-    _table(
+    table(
         "verdicts",
         "one row per image, tag and rule: keep or drop, with score, threshold and reason",
         ("image_id", "tag_id", "rule"),
@@ -296,7 +260,7 @@ _ALL = (
         reason=STR,
         region_id=STR,
     ),
-    _table(
+    table(
         "answers",
         "whether sampled tags are right, by a person or planted truth; the certificate reads them",
         ("image_id", "tag_id"),
@@ -308,7 +272,7 @@ _ALL = (
         answer=STR,  # yes | no
         source=STR,  # person | truth
     ),
-    _table(
+    table(
         "publications",
         "snapshots that training may read; in = kept + dropped + rejected was checked for each",
         ("publication_id",),
@@ -323,7 +287,7 @@ _ALL = (
         dropped=I64,
         published_at=TIME,
     ),
-    _table(
+    table(
         "metrics",
         "figures of evaluations; tag_id is null for figures over all tags",
         ("subject", "split", "name", "kind", "tag_id"),
@@ -336,7 +300,7 @@ _ALL = (
         value=pa.float64(),
         support=I64,
     ),
-    _table(
+    table(
         "promotions",
         "which model and publication are in service; the newest row counts",
         ("decided_at",),
@@ -348,7 +312,7 @@ _ALL = (
         reason=STR,
         decided_at=TIME,
     ),
-    _table(
+    table(
         "rejects",
         "what could not be used, with the reason",
         ("stage", "item"),
@@ -407,6 +371,6 @@ RUNS = Table(
     ("run_id", "recorded_at"),
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (*_ALL, LEDGER, RUNS)}
-DERIVED: tuple[str, ...] = tuple(table.name for table in _ALL)
+TABLES: dict[str, Table] = {each.name: each for each in (*_ALL, LEDGER, RUNS)}
+DERIVED: tuple[str, ...] = tuple(each.name for each in _ALL)
 """Tables whose rows belong to a unit of work and have a `current_` view."""

@@ -80,7 +80,7 @@ def test_thresholds_ask_for_what_is_there_however_little_is_said() -> None:
     for half, full in zip(told, whole, strict=True):
         assert half["generate"] > half["support"] > half["doubt"]
         # Half as often said is no half as likely there.
-        assert half["generate"] == pytest.approx(full["generate"], abs=0.1)
+        assert half["generate"] == pytest.approx(full["generate"], abs=0.2)
 
 
 def test_what_captions_leave_open_raises_no_threshold() -> None:
@@ -92,6 +92,6 @@ def test_what_captions_leave_open_raises_no_threshold() -> None:
 
     plain = calibrated(0.1)
     absent, left_open = calibrated(0.1, other=0.5), calibrated(0.1, other=0.5, open_=True)
-    assert cut(left_open) == pytest.approx(cut(plain), abs=0.03)
-    assert min(np.subtract(cut(absent), cut(left_open))) > 0.01
+    assert cut(left_open) == pytest.approx(cut(plain), abs=0.06)
+    assert min(np.subtract(cut(absent), cut(left_open))) > 0.05
     assert rest(left_open) == pytest.approx(rest(plain), abs=0.03)

@@ -173,7 +173,7 @@ def test_a_killed_worker_is_told_and_the_next_run_goes_on(
 def bold(demo: Path) -> None:
     """Run a demo on with settings under which 24 scenes show added and dropped tags."""
     config = demo_config(24, 0)
-    calibrate = config.calibrate.model_copy(update={"precision": 0.15, "support": 0.1})
+    calibrate = config.calibrate.model_copy(update={"precision": 0.05, "support": 0.02})
     clean = config.clean.model_copy(update={"cut": "paper", "min_regions": 2})
     changed = config.model_copy(update={"calibrate": calibrate, "clean": clean})
     Runner(demo / "lake", changed).run(until="publish")
