@@ -17,6 +17,7 @@ from bench.language import score_language
 from bench.peers import farthest, ours, peers
 from bench.planted import _iou, _overlaps, generation_of, judged_tags
 from bench.ranking import Method, compare
+from model.checkpoint import load_tagger
 from pipeline.answers import draw
 from pipeline.demo import demo_config
 from pipeline.errors import ConfigError, PlanError
@@ -66,8 +67,9 @@ def test_a_second_round_learns_what_the_first_published(demo_copy: Path, tmp_pat
         earlier = "SELECT publication_id, snapshot_id FROM publications WHERE cycle = 1"
         ((publication, snapshot),) = zip(*lake.query(earlier).to_pydict().values(), strict=True)
         assert snapshot == published.as_py()
-        of = "SELECT DISTINCT publication FROM current_models WHERE role IN ('baseline', 'first')"
-        assert lake.query(of).column(0).to_pylist() == [publication]
+        of = "SELECT path FROM current_models WHERE role IN ('baseline', 'first')"
+        learned = [load_tagger(lake.path / path)[1] for path in lake.query(of)[0].to_pylist()]
+        assert {model.publication for model in learned} == {publication}
     for figures in found["cycles"].values():
         assert 0 <= figures["recovered"] <= 1 and 0 < figures["fine_tuned_mAP"] <= 1
 
