@@ -21,10 +21,12 @@ from math import log
 from model.text import TextEncoder
 from parsing import lexicon, wordnet
 from parsing.graph import Kind
+from parsing.keys import PART, Key, Part
 from parsing.label_files import to_csv
 from parsing.labels import Label, LabelSystem, Merge, MergeState, Surface
-from parsing.merging import PART, Key, Part, evidence, groups, spelling
+from parsing.merging import evidence, groups, spelling
 from parsing.picturable import picturable
+from parsing.read import KINDS, corrections
 from parsing.seeds import class_forms, lemma_of
 
 STARTER = lexicon.DATA / "starter"
@@ -41,9 +43,6 @@ SEEN = {
     "noun.phenomenon", "noun.plant",
 }  # fmt: skip
 _POS = {"noun": "n", "verb": "v", "adjective": "a"}
-
-
-KINDS: dict[str, Kind] = {kind: kind for kind in PART}
 
 
 @dataclass
@@ -151,9 +150,8 @@ def plural_of(name: str) -> str:
 def read_corrections() -> Corrections:
     """One line each: action, kind, surface, other."""
     found = Corrections()
-    for line in lexicon.lines("starter/corrections", suffix=".tsv"):
-        action, word, surface, other = (*line.split("\t"), "", "")[:4]
-        key = (surface, PART[KINDS[word]])
+    for action, kind, surface, other in corrections():
+        key = (surface, PART[kind])
         if action == "drop":
             found.drop.add(key)
         elif action == "keep":
@@ -167,7 +165,7 @@ def read_corrections() -> Corrections:
         elif action == "alone":
             found.no_synonym.add(key)
         else:
-            raise ValueError(f"corrections.tsv: unknown action {action!r} in {line!r}")
+            raise ValueError(f"corrections.tsv: unknown action {action!r} of {surface!r}")
     return found
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from parsing.config import LabelConfig
 from parsing.graph import Kind
+from parsing.keys import PART, Key
 from parsing.labels import DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface, SurfaceCount
 from parsing.merging import (
     NO_DOUBTS,
     NO_WORDS,
-    PART,
     Doubts,
-    Key,
     Translations,
     evidence,
     groups,

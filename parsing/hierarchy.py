@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from parsing import wordnet
+from parsing.keys import PART
 from parsing.labels import LabelSystem
-from parsing.merging import PART
 from parsing.senses import Sense
 
 Parents = Mapping[int, tuple[int, ...]]

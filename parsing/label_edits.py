@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from parsing import wordnet
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import PART
 from parsing.labels import DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface
-from parsing.merging import PART
 
 
 @dataclass(frozen=True, slots=True)

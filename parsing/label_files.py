@@ -15,8 +15,8 @@ from typing import cast, get_args
 from parsing import lexicon, wordnet
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import PART
 from parsing.labels import APPLIED, Label, LabelSystem, Merge, MergeState, Surface
-from parsing.merging import PART
 
 COLUMNS = ("tag_id", "tag", "kind", "surface", "state", "evidence", "score")
 THRESHOLD = "threshold"

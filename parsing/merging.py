@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
-from typing import Literal
 
 from parsing import read, wordnet
 from parsing.graph import Kind
+from parsing.keys import Key, Part
 from parsing.wordnet import Evidence
 
-Part = Literal["noun", "verb", "adjective"]
-Key = tuple[str, Part]  # a surface form and its part of speech: "train" twice
-
-PART: dict[Kind, Part] = {
-    "object": "noun",
-    "scene": "noun",
-    "action": "verb",
-    "attribute": "adjective",
-}
 _KIND_OF: dict[Part, Kind] = {"noun": "object", "verb": "action", "adjective": "attribute"}
 _POS: dict[Part, str] = {"noun": "n", "verb": "v", "adjective": "a"}
 Doubts = Mapping[frozenset[Key], str]

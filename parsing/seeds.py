@@ -11,8 +11,8 @@ from pathlib import Path
 from parsing import lexicon, wordnet
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import PART, Key
 from parsing.labels import entry
-from parsing.merging import PART, Key
 
 FOLDER = "starter/vocabularies"
 ALL = "all"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import get_args
 
 from parsing.errors import ParsingError
+from parsing.keys import PART, Key, Part
 from parsing.label_files import PublishedList
-from parsing.merging import PART, Key, Part, Translations
+from parsing.merging import Translations
 
 PARTS: tuple[Part, ...] = get_args(Part)
 TOO_COMMON = 40

@@ -11,16 +11,9 @@ import pyarrow as pa
 from model.text import TextEncoder
 from parsing.errors import ParsingError
 from parsing.hierarchy import akin, parents
+from parsing.keys import PART, Key
 from parsing.labels import Label, LabelSystem, Merge, Surface, SurfaceCount, build_labels
-from parsing.merging import (
-    NO_WORDS,
-    PART,
-    Doubts,
-    Key,
-    Translations,
-    spelling,
-    strong_pairs,
-)
+from parsing.merging import NO_WORDS, Doubts, Translations, spelling, strong_pairs
 from parsing.seeds import Seed, read_seeds
 from parsing.seeds import digest_source as seeds_source
 from parsing.translations import digest_source as words_source

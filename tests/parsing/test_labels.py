@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import Key
 from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
-from parsing.merging import Doubts, Key, evidence
+from parsing.merging import Doubts, evidence
 
 
 def _counts(*rows: tuple[str, Kind, int]) -> list[SurfaceCount]:
@@ -42,7 +43,7 @@ CORPUS = _counts(
 
 
 def _build(counts: list[SurfaceCount] = CORPUS, **options: int) -> LabelSystem:
-    return build_labels(counts, LabelConfig(**options))  # type: ignore[arg-type]
+    return build_labels(counts, LabelConfig.model_validate(options))
 
 
 def _tag(system: LabelSystem, surface: str, kind: Kind = "object") -> int | None:
@@ -191,7 +192,7 @@ def test_bad_lists_and_settings_are_explained() -> None:
     with pytest.raises(ParsingError, match="Tag 1 of the list is empty"):
         LabelSystem.from_list(["dog", " "])
     with pytest.raises(ValidationError, match="mentionz"):
-        LabelConfig(mentionz=3)  # type: ignore[call-arg]
+        LabelConfig.model_validate({"mentionz": 3})
 
 
 _SURFACES = st.sampled_from(["dog", "car", "auto", "automobile", "sofa", "run", "t-shirt", "xqz"])
@@ -217,8 +218,8 @@ def test_any_corpus(
 
 
 def test_a_doubted_merge_waits_for_a_person() -> None:
-    pair = frozenset({("couch", "noun"), ("sofa", "noun")})
-    system = build_labels(CORPUS, LabelConfig(), doubts={pair: "both are named"})  # type: ignore[dict-item]
+    pair: frozenset[Key] = frozenset({("couch", "noun"), ("sofa", "noun")})
+    system = build_labels(CORPUS, LabelConfig(), doubts={pair: "both are named"})
     assert _tag(system, "couch") != _tag(system, "sofa")
     (row,) = [m for m in system.merges if {m.surface, m.into} == {"couch", "sofa"}]
     assert row.state == "needs-review" and row.evidence.endswith("but both are named")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from parsing import lexicon
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import PART
 from parsing.label_files import from_csv, to_csv
 from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
-from parsing.merging import PART
 from parsing.seeds import (
     Seed,
     class_forms,

@@ -10,9 +10,9 @@ import pytest
 
 from parsing import lexicon
 from parsing.hierarchy import akin, parents
+from parsing.keys import PART
 from parsing.label_files import starter, to_csv
 from parsing.labels import LabelSystem
-from parsing.merging import PART
 from parsing.seeds import class_forms
 
 HERE = Path(__file__).parent

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import Key
 from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
-from parsing.merging import Doubts, Key, Translations, evidence
+from parsing.merging import Doubts, Translations, evidence
 from parsing.translations import TOO_COMMON, digest_source, read_translations
 
 LIST = (

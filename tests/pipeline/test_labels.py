@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from parsing.keys import Key
 from parsing.label_edits import add, diff, find, merge, split
 from parsing.label_files import from_csv, starter, to_csv, to_thresholds
 from parsing.labels import SurfaceCount, build_labels
-from parsing.merging import Key
 from parsing.review import apply_review, questions
 from pipeline.demo import demo_config
 from pipeline.errors import PlanError
