@@ -5,6 +5,7 @@ Heavy packages are imported inside the commands, so that `--help` answers at onc
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -56,6 +57,10 @@ def main() -> None:
     """Run the command line; every expected error is one line on stderr and exit code 1."""
     from flows.errors import expected_errors, one_line
 
+    # Captions and tags are in any script, whatever the terminal's locale; files are UTF-8, too.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         app()
     except (KeyboardInterrupt, SystemExit, RuntimeError) as stop:

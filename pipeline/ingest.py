@@ -25,11 +25,13 @@ from pipeline.config import IngestConfig
 from pipeline.errors import ImbalanceError, SourceError
 from pipeline.fingerprint import digest, digest_keys
 from pipeline.readers import BadRecord, Record, read_uri
+from pipeline.readers.base import excerpt
 from pipeline.reporting import Quiet, Reporter
 from storage.catalog import INSIDE
 from storage.crash import crash_point
 from storage.lake import Lake
 
+SPLITS = ("train", "eval")
 _BATCH = 512
 _FOLD_KEYS = 1 << 31
 
@@ -53,6 +55,7 @@ class _Image:
     """An image as it will be ingested, with what the source says of it."""
 
     row: dict[str, Any]
+    split: str = ""
     captions: set[str] = field(default_factory=set)
     truth: tuple[Truth, ...] = ()
     records: int = 0
@@ -90,13 +93,13 @@ def ingest(
     Raises:
         SourceError: the source holds no records at all, or an unknown split is named.
     """
-    if split not in (None, "train", "eval"):
-        raise SourceError(f"--split {split}: unknown; choose from: eval, train")
+    if split not in (None, *SPLITS):
+        raise SourceError(f"--split {split}: unknown; choose from: {', '.join(SPLITS)}")
     images: dict[str, _Image] = {}
     rejects: list[dict[str, Any]] = []
     read = 0
     with (reporter or Quiet()).stage("ingest", total) as advance:
-        for record, outcome in _looked_at(records, lake):
+        for record, outcome in _looked_at(records, lake, split):
             read += 1
             advance(1)
             if isinstance(outcome, dict) and isinstance(record, Record):
@@ -118,18 +121,24 @@ def ingest(
 
 
 def _looked_at(
-    records: Iterable[Record | BadRecord], lake: Lake
+    records: Iterable[Record | BadRecord], lake: Lake, split: str | None
 ) -> Iterator[tuple[Record | BadRecord, dict[str, Any] | tuple[str, str]]]:
     """Each record with its image row, or with why it has none; in order, decoded in threads."""
     stream = iter(records)
     with ThreadPoolExecutor(2) as pool:
         while batch := list(islice(stream, _BATCH)):
-            yield from zip(batch, pool.map(lambda r: _look(r, lake.path), batch), strict=True)
+            outcomes = pool.map(lambda record: _look(record, lake.path, split), batch)
+            yield from zip(batch, outcomes, strict=True)
 
 
-def _look(record: Record | BadRecord, lake: Path) -> dict[str, Any] | tuple[str, str]:
+def _look(
+    record: Record | BadRecord, lake: Path, split: str | None
+) -> dict[str, Any] | tuple[str, str]:
     if isinstance(record, BadRecord):
         return record.reason, record.detail
+    if not split and record.split not in (None, *SPLITS):
+        advice = f"say {' or '.join(SPLITS)}, leave it empty, or give --split for all"
+        return "unknown-split", f"{record.name}: split '{excerpt(record.split)}'; {advice}"
     try:
         data = read_uri(record.image) if isinstance(record.image, str) else record.image
     except FileNotFoundError as error:
@@ -174,7 +183,9 @@ def _gather(
     # Of several names for the same bytes the first in order counts, whatever the source's order.
     if (row["name"], row["uri"]) < (image.row["name"], image.row["uri"]):
         image.row = row
-    image.row["split"] = split or record.split or _split_of(row, config.eval_share)
+    # Said of both, it is for evaluation: what that looks at must not be trained on.
+    if image.split != "eval":
+        image.split = split or record.split or _split_of(row, config.eval_share)
     image.captions.update(text.encode("utf-8", "replace").decode() for text in record.captions)
     image.records += 1
     image.truth = image.truth or truth.get(record.name, ())
@@ -272,7 +283,7 @@ def _rows(part: Mapping[str, _Image]) -> dict[str, pa.Table]:
         for t in image.truth
         if t.unclear
     ]
-    images = [image.row for image in part.values() if image.row]
+    images = [image.row | {"split": image.split} for image in part.values() if image.row]
     lists = {"images": images, "captions": captions, "truth": truth, "unclear": unclear}
     return {name: table_of(name, rows) for name, rows in lists.items()}
 

@@ -33,7 +33,7 @@ class Record:
     name: str  # what the source calls the image
     image: str | bytes
     captions: tuple[str, ...]
-    split: str | None = None
+    split: str | None = None  # train, eval, or what the source says and nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +167,14 @@ def is_utf8(encoding: str) -> bool:
     return encoding.lower().replace("_", "-") in {"utf-8", "utf8", "utf-8-sig"}
 
 
-def split_of(text: str | None) -> str | None:
-    """The lake's split for what a data set calls train, validation, test and the like."""
-    return _SPLITS.get((text or "").strip().lower())
+def split_of_folder(name: str) -> str | None:
+    """The lake's split for a folder called train, validation, test and the like."""
+    return _SPLITS.get(name.strip().lower())
+
+
+def split_of(text: str) -> str | None:
+    """The same for what a row says; a word that nobody knows stays as it is, for ingest to tell."""
+    return split_of_folder(text) or printable(text.strip()) or None
 
 
 def pick(found: Sequence[str], accepted: Sequence[str]) -> str | None:

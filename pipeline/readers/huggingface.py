@@ -25,7 +25,7 @@ from pipeline.readers.base import (
     merged,
     not_encoded,
     pick,
-    split_of,
+    split_of_folder,
 )
 from pipeline.readers.folder import walk
 from pipeline.readers.parquet import files_with, read_parquet
@@ -48,7 +48,7 @@ def read_hf(source: Path, options: ReaderOptions) -> Iterator[Item]:
 
 
 def _read_arrow(path: Path, options: ReaderOptions) -> Iterator[Item]:
-    split = split_of(path.parent.name)
+    split = split_of_folder(path.parent.name)
     try:
         with pa.memory_map(str(path)) as file, _batches(file) as reader:
             columns = Columns.of(reader.schema, path)
@@ -67,7 +67,7 @@ def _batches(file: Any) -> Iterator[Any]:
 
 
 def _read_metadata(path: Path, options: ReaderOptions) -> Iterator[Item]:
-    split = split_of(path.parent.name)
+    split = split_of_folder(path.parent.name)
     with path.open("rb") as file:
         for line, data in enumerate(file, 1):
             if not data.strip():

@@ -190,6 +190,22 @@ def test_parse_gives_exactly_one_json_line_per_line(tmp_path: Path, cli: Cli) ->
     assert graphs[0]["objects"][0]["name"] == "dog" and graphs[0]["actions"][0]["name"] == "run"
 
 
+def test_parse_writes_utf8_whatever_the_locale_and_needs_an_input() -> None:
+    command = [sys.executable, "-m", "flows", "parse"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        command, input="a caf\u00e9 dog\n".encode(), capture_output=True, cwd=ROOT,
+        env=environment, timeout=120, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout.decode())["caption"] == "a caf\u00e9 dog"
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command],
+        capture_output=True, text=True, cwd=ROOT, timeout=120,
+    )  # fmt: skip
+    assert (closed.returncode, closed.stdout) == (1, "")
+    assert closed.stderr.startswith("error: standard input is closed"), closed.stderr
+
+
 def test_the_demo_lake_answers_people(demo: Path, tmp_path: Path, cli: Cli) -> None:
     lake = ["--lake", demo / "lake"]
     status = json.loads(cli("status", *lake, "--json").stdout)

@@ -164,7 +164,7 @@ def test_split_column_and_json_lists(tmp_path: Path) -> None:
     assert captions(good) == {
         "a.jpg": ("a cat", "a tom"), "b.jpg": ("[sic] a dog",), "c.jpg": ("[1]",),
     }  # fmt: skip
-    assert [r.split for r in good] == ["train", "eval", None]
+    assert [r.split for r in good] == ["train", "eval", "other"]
 
 
 CAPTION = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
