@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from model.image_tagger import LakeTagger
+from model.memory import keep_freed_memory
 from pipeline.pictures import read_pictures
 from pipeline.taggers import Wanted, open_tagger, own_names
 
@@ -24,6 +25,7 @@ def tag_pictures(
     Without `asked` the tags above their calibrated thresholds, or the 10 best of a tagger without
     any; with it all of these names. Also what could not be read and why.
     """
+    keep_freed_memory()
     tagger = open_tagger(lake, wanted)
     if asked is not None:
         if isinstance(tagger, LakeTagger):

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from model.memory import keep_freed_memory
 from model.threads import use_threads
 from pipeline.config import Config
 from pipeline.errors import ImbalanceError, WorkerKilled
@@ -178,6 +179,7 @@ def execute(job: Job, lake: Lake, reporter: Reporter) -> Staged:
     started = time.perf_counter()
     # What ran before in this process, or the machine's cores, would otherwise decide.
     use_threads(job.config.baseline.threads)
+    keep_freed_memory()
     stage, ready = _worker_stage(job.lake, job.config, job.cycle, job.stage, job.fingerprint)
     context = Context(job.lake, job.config, job.cycle, lake.query, lake.batches, reporter.progress)
     if not ready:
