@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -15,27 +16,28 @@ from model.last_blocks import Halves, LastBlocks
 from model.places import places_loss
 from model.readout import Examples, Ints, new_tagger, readout_groups, train_readout
 from model.steps import random_batches, rate_schedule, tagging_loss, take_step
-from model.tagger import LOG_TEMPERATURES, Floats
+from model.tagger import LOG_TEMPERATURES, Floats, Tagger
 from model.windows import floats, windows_of
 
 WARMUP_EPOCHS = 4
 """Of the read-out alone: until it knows something, it would only disturb the blocks."""
 
 
-def adapt_steps(count: int, config: TrainConfig) -> int:
-    """Steps of `adapt` over some images."""
+def adapt_steps(count: int, config: TrainConfig, *, goes_on: bool) -> int:
+    """Steps of `adapt` over some images; `goes_on` from a tagger, not from published blocks."""
     if not config.encoder_epochs:
         return 0
-    alone = math.ceil(count / config.batch) * WARMUP_EPOCHS
+    alone = 0 if goes_on else math.ceil(count / config.batch) * WARMUP_EPOCHS
     return alone + math.ceil(count / config.encoder_batch) * config.encoder_epochs
 
 
 def adapt(
     blocks: LastBlocks, features: Halves, targets: Tensor, known: Tensor, queries: Floats,
-    kinds: Ints, config: TrainConfig, advance: Callable[[], None],
+    kinds: Ints, config: TrainConfig, advance: Callable[[], None], start: Tagger | None = None,
 ) -> None:  # fmt: skip
     """Teach the last blocks what the tags tell apart, under a read-out that is then forgotten.
 
+    It is that of `start`, whose blocks learn on, or one that has first looked through them alone.
     Both in whole images and at the places where tags are seen (`model/places.py`). `features` are
     (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is mirrored in every
     other pass by chance, as it may be without changing its tags. Weights may be averaged over the
@@ -43,12 +45,13 @@ def adapt(
     """
     if not config.encoder_epochs:
         return
-    data = Examples.of(blocks.maps(features), targets, known)
-    rows = np.arange(len(features))
-    tagger = new_tagger(data, rows, queries, kinds, config)
-    alone = config.model_copy(update={"readout_epochs": WARMUP_EPOCHS})
-    train_readout(tagger, data, rows, alone, advance, bounded=True)
-    del data
+    if start is None:
+        tagger = _warmed_up(
+            Examples.of(blocks.maps(features), targets, known), queries, kinds, config, advance
+        )
+    else:
+        tagger = deepcopy(start)
+        tagger.last_blocks = None
     tagger.train()
     learning, looking = blocks.learnable(), list(tagger.second.linear.parameters())
     for weight in [*learning, *looking]:
@@ -92,6 +95,16 @@ def adapt(
     if mean.n_averaged:
         blocks.load_state_dict(mean.module.state_dict())
     blocks.requires_grad_(False)
+
+
+def _warmed_up(
+    data: Examples, queries: Floats, kinds: Ints, config: TrainConfig, advance: Callable[[], None]
+) -> Tagger:
+    rows = np.arange(len(data.maps))
+    tagger = new_tagger(data, rows, queries, kinds, config)
+    alone = config.model_copy(update={"readout_epochs": WARMUP_EPOCHS})
+    train_readout(tagger, data, rows, alone, advance, bounded=True)
+    return tagger
 
 
 def mixing(count: int, alpha: float) -> tuple[float, Tensor]:

@@ -83,7 +83,8 @@ def train_tagger(
     fitted = np.flatnonzero(~held)
     steps = math.ceil(len(features) / config.batch)
     total = steps * config.epochs + readout_steps(len(features), held, config)
-    total += adapt_steps(len(fitted), config) if blocks is not None else 0
+    if blocks is not None:
+        total += adapt_steps(len(fitted), config, goes_on=init is not None)
     done = 0
 
     def advance() -> None:
@@ -101,7 +102,7 @@ def train_tagger(
             # Not on the images that choose: they would see blocks that know them by heart.
             adapt(
                 learning, before[fitted], goal[fitted], weight[fitted], queries, numbers, config,
-                advance,
+                advance, init,
             )  # fmt: skip
             maps = learning.maps(before)
         data = Examples.of(maps, goal, weight)

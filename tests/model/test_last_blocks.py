@@ -70,7 +70,7 @@ def adapted(
         blocks, features, torch.from_numpy(targets), torch.from_numpy(known), queries(2),
         np.zeros(2, np.int64), config, lambda: steps.append(1),
     )  # fmt: skip
-    assert len(steps) == adapt_steps(len(features), config)
+    assert len(steps) == adapt_steps(len(features), config, goes_on=False)
     assert not any(weight.requires_grad for weight in blocks.parameters())
     weights: Floats = blocks.blocks[0].weight.numpy()
     return weights
@@ -129,7 +129,7 @@ def test_fine_tuning_goes_on_from_the_blocks_it_is_given() -> None:
     start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
     before = start.maps(features)
     # Steps this small leave the blocks where they were; those of the encoder are far away.
-    small = LEARNING.model_copy(update={"encoder_epochs": 1, "encoder_lr": 1e-6})
+    small = LEARNING.model_copy(update={"encoder_epochs": 1, "encoder_lr": 1e-4})
     tuned = train_tagger(features, targets, queries(2), small, init=start, seed=1)
     assert np.allclose(tuned.maps(features), before, atol=0.02)
     assert not np.array_equal(tuned.maps(features), before)
@@ -137,6 +137,26 @@ def test_fine_tuning_goes_on_from_the_blocks_it_is_given() -> None:
     assert tuned.shape["encoder"] == "tiny"
     with pytest.raises(ModelError, match="label list"):
         train_tagger(features, targets, queries(3)[1:], small, init=start)
+
+
+def test_blocks_learn_on_under_the_read_out_of_their_start_which_stays_as_it_is() -> None:
+    features, targets = either(48)
+    start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
+    config = LEARNING.model_copy(update={"encoder_epochs": 1, "holdout": 0.0})
+
+    def learned_on() -> Floats:
+        before = {name: value.clone() for name, value in start.state_dict().items()}
+        tuned = train_tagger(features, targets, queries(2), config, init=start, seed=1)
+        assert all(torch.equal(before[name], value) for name, value in start.state_dict().items())
+        assert tuned.last_blocks is not None
+        weights: Floats = tuned.last_blocks.blocks[0].weight.numpy()
+        return weights
+
+    first = learned_on()
+    assert np.array_equal(first, learned_on())
+    with torch.no_grad():
+        start.readout.weight.neg_()
+    assert not np.array_equal(first, learned_on())
 
 
 def test_learning_on_from_all_images_keeps_what_some_have_chosen() -> None:
@@ -157,7 +177,7 @@ def test_learning_on_from_all_images_keeps_what_some_have_chosen() -> None:
     for name in ("pooled", "logit_mean", "logit_std", "open_setting", "second.weights"):
         assert torch.equal(tuned.state_dict()[name], start.state_dict()[name]), name
     alone = every.readout_epochs + every.epochs
-    assert steps[-1] == 10 * alone + adapt_steps(160, every)
+    assert steps[-1] == 10 * alone + adapt_steps(160, every, goes_on=True)
     chosen_anew = learn_on(every.model_copy(update={"holdout": 0.2}))
     assert not torch.equal(chosen_anew.logit_mean, start.logit_mean)
     # The share is taken, too: without it no label looks at the mean over all windows as much.
