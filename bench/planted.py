@@ -27,7 +27,7 @@ from pipeline.scoring import TAG_SETS, TRUTH, UNCLEAR, score_tags
 from pipeline.work import cores
 from storage.lake import Lake
 
-SCENES = 800
+SCENES = 1600
 COLUMNS = ("precision", "recall", "mAP")
 STEPS = {
     "parsed": "parsing", "+ generated": "generation", "+ cleaned": "cleaning",

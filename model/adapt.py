@@ -28,7 +28,15 @@ def adapt_steps(count: int, config: TrainConfig, *, goes_on: bool) -> int:
     if not config.encoder_epochs:
         return 0
     alone = 0 if goes_on else math.ceil(count / config.batch) * WARMUP_EPOCHS
-    return alone + math.ceil(count / config.encoder_batch) * config.encoder_epochs
+    return alone + math.ceil(count / config.encoder_batch) * passes(count, config)
+
+
+def passes(count: int, config: TrainConfig) -> int:
+    """How often the last blocks see each of some images: less often where there are more.
+
+    What they learn depends on the steps and on how many different pictures these show.
+    """
+    return min(config.encoder_epochs, max(1, round(config.encoder_pictures / count)))
 
 
 def adapt(
@@ -71,11 +79,12 @@ def adapt(
             )
         return loss
 
-    steps = math.ceil(len(features) / config.encoder_batch) * config.encoder_epochs
+    epochs = passes(len(features), config)
+    steps = math.ceil(len(features) / config.encoder_batch) * epochs
     schedule = rate_schedule(optimizer, steps, config.warmup)
     both = nn.ModuleList([blocks, tagger])
     mean = AveragedModel(blocks)
-    drawn = random_batches(len(features), config.encoder_epochs, config.encoder_batch)
+    drawn = random_batches(len(features), epochs, config.encoder_batch)
     for step, chosen in enumerate(drawn):
         mirrored = torch.rand(len(chosen)) < 0.5
         inputs = mirror(floats(features[chosen.numpy()]), mirrored)

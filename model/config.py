@@ -23,7 +23,10 @@ class TrainConfig(BaseModel):
         description="share of images that choose penalty and mixture; 0: as chosen before, if so",
     )
     encoder_epochs: int = Field(
-        4, ge=0, description="passes in which the encoder's last blocks learn; 0: as published"
+        4, ge=0, description="most passes in which the encoder's last blocks learn; 0: published"
+    )
+    encoder_pictures: int = Field(
+        2400, ge=1, description="about so many they look at, each once at least: passes of many"
     )
     encoder_blocks: int = Field(
         5, ge=1, description="how many of the encoder's last blocks learn, its head among them"

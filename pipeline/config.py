@@ -59,7 +59,9 @@ FINE_TUNING = TrainConfig(
     encoder_average=0.3,
 )  # fmt: skip
 """Smaller steps than a first training, mixed images; all of them, for all is chosen already."""
-REFINING = FINE_TUNING.model_copy(update={"encoder_blocks": 9, "encoder_lr": 3e-4})
+REFINING = FINE_TUNING.model_copy(
+    update={"encoder_blocks": 9, "encoder_lr": 3e-4, "encoder_pictures": 2000}
+)
 """More blocks learn than of taggers that are compared with each other: judges may be better."""
 
 

@@ -24,6 +24,7 @@ from pipeline.scoring import map_by_role, score_steps
 from storage.lake import Lake
 
 EVAL_SHARE = 3  # one evaluation scene for so many training scenes
+MOST_EVAL = 300
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def make_scenes(
         PlanError: the folder holds scenes of another recipe, or `recipe` has an unknown key or a
             value that does not fit.
     """
-    sizes = {"scenes": scenes, "eval_scenes": max(8, scenes // EVAL_SHARE), "seed": seed}
+    held = max(8, min(scenes // EVAL_SHARE, MOST_EVAL))
+    sizes = {"scenes": scenes, "eval_scenes": held, "seed": seed}
     try:
         wanted = SceneConfig.model_validate(sizes | dict(recipe or {}))
     except ValidationError as error:

@@ -39,7 +39,7 @@ class Refine(Stage):
     """Makes of each fold's first tagger one that has learned from what all of these vouch for."""
 
     name = "refine"
-    version = 2
+    version = 3
     doc = "tags that held-out scores vouch for -> better fold taggers"
     unit = "corpus"
     pinned = True

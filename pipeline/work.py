@@ -138,6 +138,7 @@ def start_worker(sender: Connection, environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     _reporter = Relayed(sender)
+    keep_freed_memory()
     Thread(target=_end_with_parent, daemon=True).start()
 
 

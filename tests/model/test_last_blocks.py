@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from model.adapt import adapt, adapt_steps, mirror, mixing
+from model.adapt import adapt, adapt_steps, mirror, mixing, passes
 from model.checkpoint import CheckpointInfo, load_tagger, save_checkpoint
 from model.config import TrainConfig
 from model.encoder import make_encoder
@@ -86,6 +86,12 @@ def test_a_seed_gives_the_same_blocks_and_unknown_pairs_teach_nothing() -> None:
     other = np.where(known > 0, targets, 1 - targets)
     assert np.array_equal(first, adapted(features, other, known))
     assert not np.array_equal(first, adapted(features, 1 - targets, known))
+
+
+def test_many_pictures_are_seen_less_often_but_each_once() -> None:
+    config = TrainConfig(encoder_epochs=4, encoder_pictures=2400)
+    assert [passes(count, config) for count in (20, 533, 800, 1600, 14_000_000)] == [4, 4, 3, 2, 1]
+    assert passes(20, config.model_copy(update={"encoder_epochs": 0})) == 0
 
 
 def test_mirrored_pictures_have_left_and_right_exchanged() -> None:
