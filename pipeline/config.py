@@ -85,16 +85,16 @@ class CalibrateConfig(Section):
     """Thresholds from held-out evidence."""
 
     precision: float = Field(
-        0.65, gt=0, lt=1, description="probability of being in the picture that generates a tag"
+        0.7, gt=0, lt=1, description="probability of being in the picture that generates a tag"
     )
     support: float = Field(
-        0.6, gt=0, lt=1, description="that is enough where a generated caption says it, too"
+        0.65, gt=0, lt=1, description="that is enough where a generated caption says it, too"
     )
     doubt: float = Field(
         0.43, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
     lose: float = Field(
-        0.05, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
+        0.06, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
     )
     tag_precision: float | None = Field(
         None, gt=0, lt=1, description="that `tag` and `evaluate` give tags at; none: best F1"

@@ -91,7 +91,7 @@ class SceneConfig(BaseModel):
         description="drawing styles for training",
     )
     eval_styles: tuple[Style, ...] = Field(
-        default=("fluent-3d",),
+        default=("fluent-3d", "noto-v1", "emojione"),
         min_length=1,
         description="drawing styles for evaluation, no training ones",
     )
