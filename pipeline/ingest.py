@@ -94,7 +94,7 @@ def ingest(
         SourceError: the source holds no records at all, or an unknown split is named.
     """
     if split not in (None, *SPLITS):
-        raise SourceError(f"--split {split}: unknown; choose from: {', '.join(SPLITS)}")
+        raise SourceError(f"--split {split}: unknown; choose from: {', '.join(sorted(SPLITS))}")
     images: dict[str, _Image] = {}
     rejects: list[dict[str, Any]] = []
     read = 0
