@@ -94,7 +94,7 @@ class CalibrateConfig(Section):
         0.43, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
     lose: float = Field(
-        0.06, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
+        0.065, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
     )
     tag_precision: float | None = Field(
         None, gt=0, lt=1, description="that `tag` and `evaluate` give tags at; none: best F1"
