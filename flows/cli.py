@@ -325,7 +325,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="a new folder for scenes, lake and report")] = Path(
         "demo-out"
     ),
-    scenes: Annotated[int, typer.Option(min=8, help="training scenes")] = 800,
+    scenes: Annotated[int, typer.Option(min=8, help="training scenes")] = 400,
     seed: Annotated[int, typer.Option(help="of scenes and training")] = 0,
     workers: Workers = None,
     json_: AsJson = False,
