@@ -46,7 +46,7 @@ class TrainConfig(BaseModel):
     readout_lr: float = Field(5e-4, gt=0)
     readout_decay: float = Field(1.0, ge=0, description="weight decay of the read-out")
     readout_dropout: float = Field(0.5, ge=0, lt=1, description="on the pooled features")
-    epochs: int = Field(2, ge=0, description="passes of the decoder beside it")
+    epochs: int = Field(1, ge=0, description="passes of the decoder beside it")
     lr: float = Field(3e-4, gt=0)
     decay: float = Field(0.05, ge=0, description="weight decay of the decoder")
     batch: int = Field(64, ge=1)

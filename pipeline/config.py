@@ -60,9 +60,12 @@ FINE_TUNING = TrainConfig(
 )  # fmt: skip
 """Smaller steps than a first training, mixed images; all of them, for all is chosen already."""
 REFINING = FINE_TUNING.model_copy(
-    update={"encoder_blocks": 9, "encoder_lr": 3e-4, "encoder_pictures": 2000}
+    update={"encoder_blocks": 9, "encoder_lr": 3e-4, "encoder_pictures": 2000, "epochs": 0}
 )
-"""More blocks learn than of taggers that are compared with each other: judges may be better."""
+"""More blocks learn than of taggers that are compared with each other: judges may be better.
+
+They leave the decoder silent: what it adds to a read-out of a thousand images changes no verdict.
+"""
 
 
 class RefineConfig(Section):
@@ -94,7 +97,9 @@ class CalibrateConfig(Section):
         0.43, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
     lose: float = Field(
-        0.065, ge=0, description="right tags cleaning may lose for each wrong one it thinks there is"
+        0.065,
+        ge=0,
+        description="right tags cleaning may lose for each wrong one it thinks there is",
     )
     tag_precision: float | None = Field(
         None, gt=0, lt=1, description="that `tag` and `evaluate` give tags at; none: best F1"
