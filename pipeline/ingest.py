@@ -56,6 +56,7 @@ class _Image:
 
     row: dict[str, Any]
     split: str = ""
+    said: set[str] = field(default_factory=set)
     captions: set[str] = field(default_factory=set)
     truth: tuple[Truth, ...] = ()
     records: int = 0
@@ -183,9 +184,10 @@ def _gather(
     # Of several names for the same bytes the first in order counts, whatever the source's order.
     if (row["name"], row["uri"]) < (image.row["name"], image.row["uri"]):
         image.row = row
-    # Said of both, it is for evaluation: what that looks at must not be trained on.
-    if image.split != "eval":
-        image.split = split or record.split or _split_of(row, config.eval_share)
+    if record.split:
+        image.said.add(record.split)
+    # Said of both, it is for evaluation, which comes first: that must not be trained on.
+    image.split = split or min(image.said, default=_split_of(row, config.eval_share))
     image.captions.update(text.encode("utf-8", "replace").decode() for text in record.captions)
     image.records += 1
     image.truth = image.truth or truth.get(record.name, ())

@@ -13,7 +13,7 @@ from storage.lake import Lake
 
 
 def ingested(
-    folder: Path, rows: str, split: str | None = None
+    folder: Path, rows: str, split: str | None = None, eval_share: float = 0.0
 ) -> tuple[IngestSummary, dict[str, str], list[tuple[str, str]]]:
     """The summary, the split of each picture by its name, and the rejects with their advice."""
     for name, colour in (("a", "red"), ("b", "blue"), ("c", "green")):
@@ -23,7 +23,7 @@ def ingested(
     source.write_text(f"image,caption,split\n{rows}")
     with Lake.create(folder / "lake") as lake:
         records = open_source(source, "csv", ReaderOptions())
-        summary = ingest(lake, records, IngestConfig(), split=split)
+        summary = ingest(lake, records, IngestConfig(eval_share=eval_share), split=split)
         splits = lake.query("SELECT name, split FROM current_images").to_pylist()
         rejects = lake.query("SELECT reason, detail FROM current_rejects").to_pylist()
     return (
@@ -49,9 +49,13 @@ def test_a_split_for_all_needs_none_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_a_picture_said_of_both_splits_is_for_evaluation(tmp_path: Path) -> None:
-    for at, rows in enumerate(
-        ("a.png,x,eval\ncopy.png,y,train\n", "a.png,x,train\ncopy.png,y,test\n")
-    ):
-        folder = tmp_path / str(at)
+    for first, second in (("eval", "train"), ("train", "test")):
+        folder = tmp_path / first
         folder.mkdir()
+        rows = f"a.png,x,{first}\ncopy.png,y,{second}\n"
         assert ingested(folder, rows)[1] == {"a.png": "eval"}
+
+
+def test_what_one_row_says_counts_more_than_what_another_leaves_open(tmp_path: Path) -> None:
+    rows = "a.png,x,\ncopy.png,y,train\nb.png,z,\n"
+    assert ingested(tmp_path, rows, eval_share=0.99)[1] == {"a.png": "train", "b.png": "eval"}
