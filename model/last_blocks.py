@@ -59,8 +59,9 @@ class LastBlocks(nn.Module):
         """
         if not len(features) or not len(self.blocks):
             return features
-        parts = [self(floats(features[n : n + 1])) for n in range(len(features))]
-        return torch.cat(parts).half().numpy()
+        # Half at once: float32 maps of all pictures would take twice the memory of what is kept.
+        parts = [self(floats(features[n : n + 1])).half().numpy() for n in range(len(features))]
+        return np.concatenate(parts)
 
 
 class Pointwise(nn.Linear):
