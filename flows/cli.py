@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import (
-    certify,
-    doors,  # noqa: F401 - telemetry off before anything else is imported
-    labels,
-    models,
-)
+from flows import certify, labels, models
 from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, Workers
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What every door sets before anything else is imported: no telemetry, calm threads."""
+"""What the package sets before anything else of it is imported: no telemetry, calm threads."""
 
 from __future__ import annotations
 
@@ -20,5 +20,8 @@ QUIET = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 
-for name, value in QUIET.items():
-    os.environ.setdefault(name, value)
+
+def settle() -> None:
+    """Set what nobody has set otherwise."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)

@@ -12,7 +12,6 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import doors  # noqa: F401 - telemetry off, also in a worker
 from pipeline.config import Config, load_config
 from pipeline.returned import told_missed
 from pipeline.runner import Runner, stage_names

@@ -13,9 +13,10 @@ import duckdb
 import pytest
 from filelock import FileLock
 
-from flows import doors  # noqa: F401 - the same environment as the command line
+from flows.doors import settle
 from tests.processes import Done, run_command
 
+settle()  # the same environment as the command line
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 Cli = Callable[..., Done]
