@@ -154,8 +154,10 @@ def compare_cleaning(lake: Lake, config: Config) -> dict[str, dict[str, float | 
 
 
 def judged_tags(lake: Lake, *, in_caption: bool) -> tuple[list[Pair], Bools]:
-    """Tags of captions, or added ones, of which it is known which (P,) are right."""
-    rows = lake.query(f"{_JUDGED} AND c.in_caption = $said", {"said": in_caption}).to_pydict()
+    """Tags of captions, or added ones, in order, of which it is known which (P,) are right."""
+    rows = lake.query(
+        f"{_JUDGED} AND c.in_caption = $said ORDER BY image_id, tag_id", {"said": in_caption}
+    ).to_pydict()
     pairs = list(zip(rows["image_id"], rows["tag_id"], strict=True))
     return pairs, np.array(rows["is_right"], bool)
 
