@@ -219,15 +219,17 @@ def new_tagger(
     data: Examples, rows: Ints, queries: Floats, kinds: Ints, config: TrainConfig
 ) -> Tagger:
     """A tagger whose standardisation fits the features and whose biases fit the frequencies."""
+    from sklearn.preprocessing import StandardScaler  # a second to import
+
     shape = config.model_dump(include={"hidden", "layers", "heads", "dropout", "readout_dropout"})
     channels = data.windows.shape[2]
     tagger = Tagger(channels=channels, queries=torch.from_numpy(queries), **shape)
-    # Accumulated in float64 over at most 4,096 images: enough for means, bounded in memory.
-    sample = data.part(rows[:: max(1, len(rows) // 4096)]).numpy()
-    values = sample.reshape(-1, channels)
-    mean, std = (f(axis=0, dtype=np.float64).astype(np.float32) for f in (values.mean, values.std))
-    tagger.mean.copy_(torch.from_numpy(mean))
-    tagger.std.copy_(torch.from_numpy(std).clamp(min=1e-4))
+    # Of at most 4,096 images, which is enough for means, and a few of them at a time.
+    scale = StandardScaler()
+    for part in _parts(data, rows[:: max(1, len(rows) // 4096)]):
+        scale.partial_fit(part.numpy().reshape(-1, channels))
+    tagger.mean.copy_(torch.from_numpy(scale.mean_))
+    tagger.std.copy_(torch.from_numpy(scale.var_).sqrt().clamp(min=1e-4))
     tagger.second.kinds.copy_(torch.from_numpy(kinds))
     with torch.no_grad():
         tagger.readout.bias.copy_(torch.logit(_frequency(data.targets[rows], data.known[rows])))

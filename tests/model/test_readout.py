@@ -95,11 +95,14 @@ def test_what_is_held_out_decides_and_fine_tuning_keeps_it() -> None:
     assert np.abs(tuned.score(features) - tagger.score(features)).max() < 0.05
 
 
-def test_a_new_tagger_starts_at_tag_frequency() -> None:
+def test_a_new_tagger_starts_at_tag_frequency_and_standardises() -> None:
     features, targets = scenes(60, 5)
     data = Examples.of(features, torch.from_numpy(targets), torch.ones(targets.shape))
     tagger = new_tagger(data, np.arange(60), queries(5), np.zeros(5, np.int64), SMALL).eval()
     np.testing.assert_allclose(tagger.score(features), np.tile(targets.mean(0), (60, 1)), atol=1e-5)
+    seen = data.part(np.arange(60)).double()
+    torch.testing.assert_close(tagger.mean, seen.mean((0, 1)).float())
+    torch.testing.assert_close(tagger.std, seen.std((0, 1), correction=0).float())
 
 
 def _same(one: Tagger, other: Tagger) -> bool:
