@@ -149,7 +149,7 @@ def retrain(
     set: Settings = None,
     json_: AsJson = False,
 ) -> None:
-    """Retrain on the newest publication, evaluate, and promote what is better."""
+    """Retrain on the newest publication, evaluate; what beats the model in service replaces it."""
     _run(lake, config, set, workers, json_, first="publish", force=frozenset({"retrain"}))
 
 

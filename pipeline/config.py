@@ -166,7 +166,7 @@ class RetrainConfig(Section):
 
 
 class GateConfig(Section):
-    """When a retrained model replaces the one in service."""
+    """When a tagger of the cycle replaces the one in service, at first the baseline."""
 
     min_gain: float = Field(0.0, description="mAP it must gain on the frozen evaluation split")
 

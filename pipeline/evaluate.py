@@ -1,4 +1,4 @@
-"""Evaluate: every tagger of the cycle on the frozen evaluation split.
+"""Evaluate: every tagger of the cycle and the one in service on the frozen evaluation split.
 
 The truth is what `truth` holds of an image (planted, or said by a person); an image without such
 rows counts by the tags of its human captions, a lower bound of the truth. No evaluation image is
@@ -16,7 +16,7 @@ from model.metrics import evaluate_scores
 from pipeline.columns import Floats, table_of
 from pipeline.dataset import EVAL_FEATURES, LABELS, images_of, multi_hot, vocabulary_of
 from pipeline.fingerprint import digest
-from pipeline.models import load_taggers
+from pipeline.models import FoldTagger, load_service, load_taggers
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 TRUTH = """
@@ -32,10 +32,15 @@ TRUTH = """
     WHERE in_caption AND image_id NOT IN (SELECT image_id FROM current_truth)
 """
 ROLES = ("baseline", "retrained", "fine-tuned")
+IN_SERVICE = "in service"
+"""The role of an earlier tagger that the cycle's are to beat."""
 
 
 class Evaluate(Stage):
-    """Compares models over the tags that all of them know and the split shows."""
+    """Compares models over the tags that all of the cycle know and the split shows.
+
+    What the one in service does not know of them it gives to no image.
+    """
 
     name = "evaluate"
     doc = "taggers x evaluation split -> metrics"
@@ -52,9 +57,12 @@ class Evaluate(Stage):
         everything = vocabulary_of(batch["labels"])
         truth = multi_hot(images, everything, batch["truth"])
         taggers = {role: found[-1] for role in ROLES if (found := _load(context, role))}
+        service = load_service(context)
         common = set.intersection(*(set(t.vocabulary.tag_ids) for t in taggers.values()))
         columns = np.array([i for i, t in enumerate(everything.tag_ids) if t in common], np.int64)
         shared = everything.subset(np.isin(np.arange(len(everything)), columns))
+        if service and service.digest not in {tagger.digest for tagger in taggers.values()}:
+            taggers[IN_SERVICE] = service
         rows: list[dict[str, Any]] = []
         for role, tagger in taggers.items():
             if not len(images.ids):
@@ -63,14 +71,15 @@ class Evaluate(Stage):
             own = tagger.vocabulary.columns_of(pa.array(shared.tag_ids, pa.int32()))
             of_model = {"subject": tagger.digest, "role": role, "split": "eval"}
             rows += metric_rows(
-                of_model, scores[:, own], truth[:, columns], shared.tag_ids, shared.kinds
-            )
+                of_model, np.where(own < 0, 0, scores[:, own]), truth[:, columns], shared.tag_ids,
+                shared.kinds,
+            )  # fmt: skip
         table = table_of("metrics", rows)
         counts = Counts(len(images.ids), len(images.ids))
         return Result({"metrics": table}, {batch.unit: counts}, digest(table.to_pydict()))
 
 
-def _load(context: Context, role: str) -> dict[int, Any]:
+def _load(context: Context, role: str) -> dict[int, FoldTagger]:
     have = context.query("SELECT DISTINCT role FROM current_models").column(0).to_pylist()
     return load_taggers(context, role) if role in have else {}
 

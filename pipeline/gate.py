@@ -1,4 +1,4 @@
-"""Gate: the best retrained model is promoted only if it beats the one in service."""
+"""Gate: the best tagger of the cycle goes into service only if it beats the one that is there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from pipeline.columns import table_of
+from pipeline.evaluate import IN_SERVICE
 from pipeline.fingerprint import digest
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
@@ -22,8 +23,9 @@ class Gate(Stage):
     inputs: ClassVar = {
         "metrics": "SELECT subject, role, value FROM current_metrics "
         "WHERE name = 'mAP' AND kind = 'all' AND tag_id IS NULL ORDER BY value DESC, role",
-        "models": "SELECT model_digest, role, label_version FROM current_models "
-        "WHERE role IN ('baseline', 'retrained', 'fine-tuned')",
+        "models": "SELECT DISTINCT model_digest, label_version FROM models",
+        "kept": "SELECT coalesce((SELECT model_digest FROM current_promotions), "
+        "(SELECT model_digest FROM current_models WHERE role = 'baseline')) AS model_digest",
         "publication": "SELECT publication_id FROM current_publications",
     }
     sections = ("gate",)
@@ -31,32 +33,34 @@ class Gate(Stage):
     def run(self, batch: Batch, context: Context) -> Result:
         """One promotion row."""
         metrics = batch["metrics"].to_pylist()
-        models = {m["model_digest"]: m for m in batch["models"].to_pylist()}
-        by_role = {m["role"]: d for d, m in models.items()}
-        row = self._decide(metrics, by_role)
+        row = self._decide(metrics, batch["kept"].column(0)[0].as_py())
+        label_versions = dict(zip(*batch["models"].to_pydict().values(), strict=True))
         row["publication_id"] = batch["publication"].column(0)[0].as_py()
-        row["label_version"] = models[row["model_digest"]]["label_version"]
+        row["label_version"] = label_versions[row["model_digest"]]
         artifact = digest(row)
         row["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
         counts = Counts(len(metrics), len(metrics))
         return Result({"promotions": table_of("promotions", [row])}, {batch.unit: counts}, artifact)
 
-    def _decide(self, metrics: list[dict[str, Any]], by_role: dict[str, str]) -> dict[str, Any]:
-        values = {m["role"]: m["value"] for m in metrics}
-        if "baseline" not in values or len(values) < 2:
+    def _decide(self, metrics: list[dict[str, Any]], kept: str) -> dict[str, Any]:
+        """The best tagger of the cycle against the one in service; without one, the baseline."""
+        by_role = {row["role"]: row for row in metrics}
+        to_beat = by_role.pop(IN_SERVICE, None) or by_role.pop("baseline", None)
+        if to_beat is None or not by_role:
             return {
-                "model_digest": by_role["baseline"], "decision": "kept",
+                "model_digest": kept, "decision": "kept",
                 "reason": "no evaluation images: nothing to compare on; add some with --split eval",
             }  # fmt: skip
-        best = max((r for r in values if r != "baseline"), key=lambda role: values[role])
-        gain = values[best] - values["baseline"]
+        best = max(by_role.values(), key=lambda row: row["value"])
+        gain = best["value"] - to_beat["value"]
         promoted = gain > self.config.gate.min_gain
+        other = "the model in service" if to_beat["role"] == IN_SERVICE else to_beat["role"]
         words = (
-            f"{best} has mAP {values[best]:.3f}, baseline {values['baseline']:.3f}, "
+            f"{best['role']} has mAP {best['value']:.3f}, {other} {to_beat['value']:.3f}, "
             f"gain {gain:+.3f}, needed more than {self.config.gate.min_gain:+.3f}"
         )
         return {
-            "model_digest": by_role[best if promoted else "baseline"],
+            "model_digest": (best if promoted else to_beat)["subject"],
             "decision": "promoted" if promoted else "kept",
             "reason": words,
         }

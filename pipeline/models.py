@@ -105,6 +105,14 @@ def load_taggers(context: Context, role: str) -> dict[int, FoldTagger]:
     return taggers
 
 
+def load_service(context: Context) -> FoldTagger | None:
+    """The tagger in service, of whatever cycle; none yet, or one that other features are for."""
+    for row in context.query(_SERVICE).to_pylist():
+        tagger, info = load_tagger(context.lake / row["path"])
+        return FoldTagger(tagger, vocabulary_of_checkpoint(info), row["model_digest"], -1)
+    return None
+
+
 def load_captioners(context: Context) -> dict[int, FoldCaptioner]:
     """The current captioners, by the fold they have not seen."""
     rows = context.query(_CAPTIONERS).to_pylist()
@@ -118,6 +126,12 @@ def load_captioners(context: Context) -> dict[int, FoldCaptioner]:
     }
 
 
+_SERVICE = """
+    SELECT model_digest, path FROM models
+    WHERE model_digest IN (SELECT model_digest FROM current_promotions)
+      AND encoder IN (SELECT encoder FROM current_features)
+    ORDER BY path LIMIT 1
+"""
 _CAPTIONERS = """
     SELECT c.fold, c.path, c.model_digest, t.path AS looks_through
     FROM current_models c JOIN current_models t ON t.model_digest = c.parent

@@ -79,7 +79,7 @@ def score_tags(lake: Lake, pairs: str) -> TagScore:
 
 
 def map_by_role(lake: Lake) -> dict[str, float]:
-    """mAP on the evaluation images of each tagger of the cycle, by its role."""
+    """mAP on the evaluation images of each tagger of the cycle and the one in service, by role."""
     rows = lake.query(
         "SELECT role, value FROM current_metrics "
         "WHERE name = 'mAP' AND kind = 'all' AND tag_id IS NULL"

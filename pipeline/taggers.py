@@ -88,17 +88,28 @@ TAGGERS: Mapping[str, Callable[[Path, Wanted], ImageTagger]] = {
 }
 """Kind -> how a tagger of it is opened by path; `ram` stands for RAM++ and Tag2Text, too."""
 
-_MODEL = """
-    SELECT m.model_digest, m.path, m.role FROM current_models m
-    LEFT JOIN current_promotions p ON p.model_digest = m.model_digest
-    WHERE m.role <> 'captioner'
-      AND CASE WHEN $model IS NULL THEN p.model_digest IS NOT NULL
-          ELSE m.role = $model OR starts_with(m.model_digest, $model) END
-    ORDER BY m.fold, m.model_digest LIMIT 1
+# Models of now and the one in service, which may be of an earlier cycle.
+_KNOWN = """
+    SELECT *, model_digest IN (SELECT model_digest FROM current_models) AS is_current,
+           model_digest IN (SELECT model_digest FROM current_promotions) AS in_service
+    FROM models WHERE is_current OR in_service
+    QUALIFY row_number() OVER (PARTITION BY model_digest, role ORDER BY path) = 1
 """
+_MODEL = f"""
+    SELECT model_digest, path, role FROM ({_KNOWN})
+    WHERE role <> 'captioner'
+      AND CASE WHEN $model IS NULL THEN in_service
+          ELSE role = $model OR starts_with(model_digest, $model) END
+    ORDER BY is_current DESC, fold, model_digest LIMIT 1
+"""
+# As they were last calibrated with the model's labels.
 _CUTS = """
-    SELECT tag_id, median(coalesce(tag, generate)) AS cut FROM current_thresholds
-    WHERE label_version = $version GROUP BY tag_id
+    SELECT tag_id, median(coalesce(tag, generate)) AS cut FROM thresholds
+    WHERE work_id = (
+        SELECT t.work_id FROM thresholds t JOIN ledger l ON l.work_id = t.work_id
+        WHERE t.label_version = $version ORDER BY l.seq DESC LIMIT 1
+    )
+    GROUP BY tag_id
 """
 
 
@@ -137,18 +148,18 @@ def own_names(lake: Path, names: Sequence[str]) -> list[str]:
     return [found.get(name, name) for name in names]
 
 
-_MODELS = """
+_MODELS = f"""
     SELECT m.model_digest AS model, m.role, m.fold, m.cycle, m.label_version,
            (SELECT max(value) FROM current_metrics e WHERE e.subject = m.model_digest
             AND e.name = 'mAP' AND e.kind = 'all') AS mAP,
-           p.model_digest IS NOT NULL AS in_service
-    FROM current_models m LEFT JOIN current_promotions p ON p.model_digest = m.model_digest
+           m.in_service
+    FROM ({_KNOWN}) m
     ORDER BY m.role, m.fold, m.model_digest
 """
 
 
 def models_of(lake: Path) -> list[dict[str, Any]]:
-    """The current models of a lake, with mAP on its evaluation split where it was measured."""
+    """The models of a lake's cycle and the one in service, with mAP where it was measured."""
     with Lake.open(lake, read_only=True) as opened:
         rows: list[dict[str, Any]] = opened.query(_MODELS).to_pylist()
     return rows
