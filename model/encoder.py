@@ -44,7 +44,7 @@ class EfficientNetLite0:
 
     Its last eight blocks and its head make 14 x 14 of 1,280 of them. Pictures are twice the size
     that it was trained with: things in crowded pictures are small, and a box can be no finer than a
-    position (docs/benchmarks.md, "What limited cleaning").
+    position (docs/trials.md, "What limited cleaning and generation").
     """
 
     name = "efficientnet-lite0"
