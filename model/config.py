@@ -79,7 +79,7 @@ class CaptionerConfig(BaseModel):
 
 
 class FitConfig(BaseModel):
-    """How RAM is trained end to end; the defaults are the published pretraining (FACTS 4.5)."""
+    """How RAM is trained end to end; the defaults are RAM's own pretraining."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

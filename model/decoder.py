@@ -114,7 +114,7 @@ class PerLabelHead(nn.Module):
 
 
 class RecognitionDecoder(nn.Module):
-    """Cross-attention layers over label queries, and a head (RAM, figure 3; FACTS 4.1).
+    """Cross-attention layers over label queries, and a head (RAM, figure 3).
 
     Without self-attention between labels any number of them works, unseen ones included.
 

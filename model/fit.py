@@ -154,7 +154,7 @@ def is_first() -> bool:
 
 
 def learning_rate(config: FitConfig, step: int, steps_per_epoch: int) -> float:
-    """Of a step: linear warm-up, then x0.9 an epoch or half a cosine (FACTS 4.5)."""
+    """Of a step: linear warm-up, then x0.9 an epoch or half a cosine, as RAM's own code."""
     if step < config.warmup_steps:
         return config.lr_floor + (config.lr - config.lr_floor) * step / config.warmup_steps
     if config.schedule == "cosine":

@@ -50,7 +50,7 @@ class DescribedQueries(nn.Module):
     """RAM++: several frozen descriptions a label, weighted by how well each fits the image.
 
     The weights are softmax(exp(scale) * g . d) over a label's descriptions d, where g is the global
-    feature of the image with length 1 and d is as it is stored (RAM++, section 3.3; FACTS 4.8).
+    feature of the image with length 1 and d is as it is stored (RAM++, section 3.3).
     """
 
     embedding: Tensor

@@ -30,7 +30,7 @@ class Pixels:
         return self._normal(picture.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def augmented(self, picture: Image.Image, seed: int) -> Tensor:
-        """A random cut of 20 to 100 %, perhaps mirrored, two random changes (FACTS 4.5)."""
+        """A random cut of 20 to 100 %, perhaps mirrored, two random changes (RAM's own code)."""
         # Decided by the seed alone, so that order, workers and interruptions change nothing.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

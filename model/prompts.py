@@ -1,6 +1,7 @@
 """The 63 sentences a name that CLIP's label queries are the mean of, as RAM was trained with them.
 
-They are those of ViLD (Gu et al. 2022; Apache-2.0), in the form of FACTS 4.2: here by their rule.
+They are those of ViLD (Gu et al. 2022; Apache-2.0), as RAM's own code has them: here by
+their rule.
 """
 
 from __future__ import annotations

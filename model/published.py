@@ -54,7 +54,7 @@ TAG2TEXT_SILENCED = {
     127: "quarter", 2961: "back", 3265: "three", 3338: "four", 3351: "two", 3355: "five",
     3359: "one",
 }  # fmt: skip
-"""Lines, from 0, of Tag2Text's own list that it blanks: they hurt its captions (FACTS 1.5)."""
+"""Lines, from 0, of Tag2Text's own list that it blanks: they hurt its captions, its code says."""
 TAG2TEXT_THRESHOLD, TAG2TEXT_PEOPLE = 0.68, {"person": 0.7, "man": 0.7, "woman": 0.7}
 """From which Tag2Text gives a tag; no file holds it."""
 

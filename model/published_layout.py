@@ -1,7 +1,7 @@
 """The layout of the published checkpoints: their names for our tensors, and sizes read from them.
 
 Every key and shape of `ram_swin_large_14m.pth`, `ram_plus_swin_large_14m.pth` and
-`tag2text_swin_14m.pth` follows these rules (FACTS 4.7).
+`tag2text_swin_14m.pth` follows these rules.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def resized_table(table: Tensor, window: int) -> Tensor:
     """A table of relative positions (W, heads) for another window: (2 * window - 1)^2 rows.
 
     The places of the old table are taken to lie at geometrically growing distances that reach the
-    new table's edge, and a bicubic spline is read at whole distances (FACTS 4.7). The growth is at
-    least 1.01, so a smaller window reads the middle of the old one, as published.
+    new table's edge, and a bicubic spline is read at whole distances. The growth is at least
+    1.01, so a smaller window reads the middle of the old one, as published.
     """
     old, new = isqrt(len(table)), 2 * window - 1
     if old == new:

@@ -74,7 +74,7 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """What is minimised (FACTS 4.4).
+        """What is minimised (RAM, section 3; RAM's own code).
 
         With a captioner the tag loss, a sum over images and labels, is brought to the size of the
         caption loss; its gradient keeps its direction. RAM++ adds its parts as they are.
@@ -166,7 +166,7 @@ class RecognizeAnything(nn.Module):
         self, pixels: Tensor, targets: Tensor, *, tags: Sequence[Sequence[str]] = (),
         captions: Sequence[str] = (), teacher: Tensor | None = None, texts: Tensor | None = None,
     ) -> Losses:  # fmt: skip
-        """The losses of one batch of B images (FACTS 4.4 and 4.8).
+        """The losses of one batch of B images, as in RAM's own code.
 
         Args:
             targets: (B, L), 0 or 1.

@@ -42,7 +42,7 @@ class TagGuidedCaptioner(nn.Module):
     """Tags look at the image in the encoder, words look at the tags in the decoder (RAM, fig. 3).
 
     The encoder's first layers share cross-attention and feed-forward with the recognition decoder,
-    which splits the same weights into other heads (FACTS 4.8, 3).
+    which splits the same weights into other heads, as in RAM's own code.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TagGuidedCaptioner(nn.Module):
         """What the words look at: image tokens (B, T, W) and tags per image give (B, 40, H).
 
         Tags are joined by " | " in the order given and cut at 40 word pieces, as published. All 40
-        positions are looked at later, those of the padding too (FACTS 4.8, 2).
+        positions are looked at later, those of the padding too.
         """
         text = bert_tokenizer()(
             [" | ".join(row) for row in tags],
@@ -95,7 +95,7 @@ class TagGuidedCaptioner(nn.Module):
     ) -> Tensor:
         """Mean cross-entropy of the next piece over all captions, label smoothing 0.1.
 
-        The first 4 targets are left out, though training captions carry no prompt (FACTS 4.8, 1).
+        The first 4 targets are left out, though training captions carry no prompt, as published.
         """
         text = bert_tokenizer()(
             list(captions), padding="longest", truncation=True, max_length=MAX_PIECES,
@@ -128,7 +128,7 @@ class TagGuidedCaptioner(nn.Module):
     ) -> Tensor:
         """Word pieces (B, T) of one caption an image by beam search, prompt included, padded.
 
-        `min_pieces` and `max_pieces` count the 4 pieces of the prompt (FACTS 4.8, 8).
+        `min_pieces` and `max_pieces` count the 4 pieces of the prompt, as in RAM's own code.
         """
         start = bert_tokenizer()([PROMPT] * len(tokens), return_tensors="pt").input_ids[:, :-1]
         start[:, 0] = BEGIN

@@ -26,7 +26,7 @@ def read_benchmark(annotations: Path, names: Path, images: Path) -> BenchmarkSet
 
     A line is an image. Its labels are names of the list, or, where all of them are numbers, lines
     of the list from 0. A line without a label is an image without any of them. A name that the list
-    holds twice counts for both (FACTS 5.1, 5.2).
+    holds twice counts for both, as in RAM's own evaluation.
 
     Raises:
         SourceError: a file cannot be read, is empty, or names a label that the list has not.

@@ -57,7 +57,7 @@ def published_set(path: Path, progress: Progress = lambda *_: None) -> Published
 
 
 def plain(caption: str) -> str:
-    """A caption as RAM was trained on: lower case, without .!"()*#:;~, 30 words (FACTS 3.5)."""
+    """A caption as RAM was trained on: lower case, without .!"()*#:;~, 30 words."""
     return " ".join(_SIGNS.sub(" ", caption.lower()).split()[:MOST_WORDS])
 
 

@@ -1,7 +1,7 @@
 """What both Grounding-DINO backends share: from pictures and tags to scored boxes.
 
 A box scores for a tag what its surest word piece scores, over the tag's own pieces only: no phrase
-is decoded, so "cat" is not found in "cattle" and no labels merge (FACTS 6). Boxes of a tag that
+is decoded, so "cat" is not found in "cattle" and no labels merge. Boxes of a tag that
 overlap are thinned per tag. Only pictures of one shape with prompts of one length share a batch,
 for padding, of pictures as of texts, changes what the networks see; so neither the size of a batch
 nor its order changes a box.

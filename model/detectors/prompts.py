@@ -1,7 +1,7 @@
 """Prompts: an image's own tags as one text, and where each tag stands in it.
 
-Text is lower-case, tags end with a full stop (FACTS 6). A prompt holds at most 256 word pieces, the
-special ones included; more tags make more prompts, and none is cut off.
+Text is lower-case, tags end with a full stop, as Grounding-DINO wants them. A prompt holds at most
+256 word pieces, the special ones included; more tags make more prompts, and none is cut off.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ VOCABULARY = 30524
 
 @dataclass(frozen=True)
 class Tiny:
-    """Sizes of a tiny network; those of the published ones are in FACTS 4.1."""
+    """Sizes of a tiny network; those of the published ones are in `model/published_layout.py`."""
 
     variant: Literal["ram", "ram_plus", "tag2text"] = "ram"
     image: int = 64

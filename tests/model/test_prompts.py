@@ -1,4 +1,4 @@
-"""The sentences behind CLIP's label queries, by what is published of them (FACTS 4.2)."""
+"""The sentences behind CLIP's label queries, by what is published of them."""
 
 from __future__ import annotations
 
