@@ -27,12 +27,12 @@ from pipeline.dataset import (
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest
 from pipeline.models import TrainedBy, model_rows, save_model
-from pipeline.published import DOUBTED, PUBLISHED, targets_of
+from pipeline.published import DOUBTED, MEANT, PUBLISHED, in_todays_tags, targets_of
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
 
 _EARLIER = """
-    SELECT publication_id, snapshot_id FROM publications WHERE cycle < $cycle
+    SELECT publication_id, snapshot_id, label_version FROM publications WHERE cycle < $cycle
     ORDER BY cycle DESC, published_at DESC LIMIT 1
 """
 
@@ -115,4 +115,6 @@ def _source(batch: Batch, context: Context) -> tuple[pa.Table, pa.Table, str | N
         return said.append_column("weight", weight), said.slice(0, 0), None
     newest = earlier[0]
     with Lake.open(context.lake, read_only=True, snapshot=newest["snapshot_id"]) as lake:
-        return lake.query(PUBLISHED), lake.query(DOUBTED), newest["publication_id"]
+        tags, doubted = lake.query(PUBLISHED), lake.query(DOUBTED)
+    meant = context.query(MEANT, {"version": newest["label_version"]})
+    return *in_todays_tags(tags, doubted, meant), newest["publication_id"]

@@ -33,10 +33,9 @@ class Publish(Stage):
                    (SELECT count(*) FROM tags WHERE split = 'train') AS tags,
                    (SELECT count(*) FROM tag_evidence WHERE split = 'train') AS evidence,
                    (SELECT count(DISTINCT image_id) FROM tags WHERE split = 'train') AS images,
-                   (SELECT count(DISTINCT (v.image_id, v.tag_id)) FROM current_verdicts v
-                    JOIN candidate_tags c ON c.image_id = v.image_id AND c.tag_id = v.tag_id
-                    JOIN current_labels l ON l.label_version = v.label_version
-                     AND l.tag_id = v.tag_id
+                   (SELECT count(DISTINCT (c.image_id, c.tag_id)) FROM current_verdicts v
+                    JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
+                    JOIN candidate_tags c ON c.image_id = v.image_id AND c.tag_id = f.tag_id
                     WHERE v.verdict = 'drop' AND c.split = 'train') AS dropped,
                    (SELECT max(label_version) FROM current_labels) AS label_version,
                    (SELECT max(snapshot_id) FROM lake.snapshots()) AS snapshot_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.columns import Floats
 from pipeline.dataset import Images, Vocabulary, multi_hot
@@ -27,6 +28,34 @@ DOUBTED = """
     ANTI JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = s.tag_id
     WHERE s.score >= h.doubt
 """
+# What the tags of an older label system are today: where one is several now, `sure` is false.
+MEANT = """
+    SELECT o.tag_id AS made_as, s.tag_id, bool_or(f.tag_id IS NOT NULL) AS sure
+    FROM label_surfaces o
+    JOIN current_label_surfaces s ON s.surface = o.surface AND s.kind = o.kind
+    LEFT JOIN tag_ids f ON f.label_version = o.label_version AND f.made_as = o.tag_id
+    WHERE o.label_version = $version AND o.tag_id IS NOT NULL AND s.tag_id IS NOT NULL
+    GROUP BY o.tag_id, s.tag_id
+"""
+
+
+def in_todays_tags(tags: pa.Table, doubted: pa.Table, meant: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Rows of `PUBLISHED` and `DOUBTED` in the tag IDs of today, by rows of `MEANT`.
+
+    Merged tags follow. Of a tag that was split nobody knows which of its parts an image has.
+    """
+    columns = ["image_id", "tag_id"]
+    now = tags.rename_columns({"tag_id": "made_as"}).join(meant, "made_as", join_type="inner")
+    sure = now.filter(pc.field("sure"))
+    weighed = sure.group_by(columns).aggregate([("weight", "max")])
+    unsure = now.filter(~pc.field("sure")).select(columns)
+    half_seen = doubted.rename_columns({"tag_id": "made_as"}).join(
+        meant, "made_as", join_type="inner"
+    )
+    return (
+        weighed.rename_columns([*columns, "weight"]),
+        pa.concat_tables([unsure, half_seen.select(columns)]),
+    )
 
 
 def targets_of(

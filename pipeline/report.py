@@ -40,7 +40,8 @@ _TAGS = """
            t.tag_id IS NOT NULL AS kept,
            (SELECT string_agg(v.rule || ': ' || v.reason, '; ' ORDER BY v.rule)
             FROM current_verdicts v
-            WHERE v.image_id = c.image_id AND v.tag_id = c.tag_id AND v.verdict = 'drop') AS reason,
+            JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
+            WHERE v.image_id = c.image_id AND f.tag_id = c.tag_id AND v.verdict = 'drop') AS reason,
            (SELECT coalesce(bool_or(s.tag_id = c.tag_id), false) FROM current_truth u
             LEFT JOIN current_label_surfaces s
               ON s.surface = u.name OR list_contains(u.synonyms, s.surface)
@@ -51,9 +52,12 @@ _TAGS = """
     ORDER BY c.image_id, kept DESC, c.in_caption DESC, c.name
 """
 _REGIONS = """
-    SELECT DISTINCT ON (image_id, tag_id) image_id, tag_id, x1, y1, x2, y2, tag_score AS score
-    FROM current_regions WHERE list_contains($images, image_id)
-    ORDER BY image_id, tag_id, tag_score DESC, x1, y1
+    SELECT DISTINCT ON (r.image_id, f.tag_id)
+           r.image_id, f.tag_id, r.x1, r.y1, r.x2, r.y2, r.tag_score AS score
+    FROM current_regions r
+    JOIN tag_ids f ON f.label_version = r.label_version AND f.made_as = r.tag_id
+    WHERE list_contains($images, r.image_id)
+    ORDER BY r.image_id, f.tag_id, r.tag_score DESC, r.x1, r.y1
 """
 _CAPTIONS = """
     SELECT image_id, text, source FROM current_captions WHERE list_contains($images, image_id)

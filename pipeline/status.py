@@ -98,6 +98,10 @@ def why_of(lake: Lake, image: str, tag: str) -> dict[str, Any]:
 def _chain(lake: Lake, image_id: str, label: dict[str, Any]) -> dict[str, Any]:
     of = {"image": image_id, "tag": label["tag_id"]}
     where = "WHERE image_id = $image AND tag_id = $tag"
+    made_as = (
+        "WHERE image_id = $image AND (label_version, tag_id) IN "
+        "(SELECT label_version, made_as FROM tag_ids WHERE tag_ids.tag_id = $tag)"
+    )
     evidence = lake.query(
         "SELECT e.source, e.score, e.surface, e.start, e.end, c.text AS caption, e.model_digest, "
         "e.depth FROM tag_evidence e LEFT JOIN current_captions c USING (caption_id) "
@@ -106,12 +110,12 @@ def _chain(lake: Lake, image_id: str, label: dict[str, Any]) -> dict[str, Any]:
     )
     regions = lake.query(
         "SELECT DISTINCT region_id, x1, y1, x2, y2, score, tag_score, detector "
-        f"FROM current_regions {where} ORDER BY tag_score DESC",
+        f"FROM current_regions {made_as} ORDER BY tag_score DESC, region_id",
         of,
     )
     verdicts = lake.query(
-        f"SELECT rule, verdict, score, threshold, reason FROM current_verdicts {where} "
-        "ORDER BY rule",
+        f"SELECT rule, verdict, score, threshold, reason FROM current_verdicts {made_as} "
+        "ORDER BY rule, verdict, score",
         of,
     )
     kept = lake.scalar(f"SELECT count(*) FROM tags {where}", of)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from pipeline.config import IngestConfig
 from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, open_source
 from storage.lake import Lake
+from storage.schemas import TABLES
 
 
 def captioned_lake(folder: Path, config: IngestConfig, images: int) -> Path:
@@ -30,3 +34,24 @@ def captioned_lake(folder: Path, config: IngestConfig, images: int) -> Path:
         options = ReaderOptions(images=folder / "images")
         ingest(lake, open_source(folder / "captions.csv", "csv", options), config)
     return folder / "lake"
+
+
+def commit(
+    lake: Lake, rows: Mapping[str, Sequence[Mapping[str, Any]]], work: str, stage: str | None = None
+) -> None:
+    """Put rows into the lake as the newest work of a stage, by default one of the work's name.
+
+    Columns not named stay empty.
+    """
+    files = {}
+    for table, given in rows.items():
+        schema = TABLES[table].schema
+        filled = [{"shard_id": "s", "work_id": work} | row for row in given]
+        columns = {name: [row.get(name) for row in filled] for name in schema.names}
+        files[table] = [lake.stage_file(table, work, pa.table(columns, schema=schema))]
+    ledger = {
+        "work_id": work, "stage": stage or work, "unit": "u", "unit_digest": "u",
+        "fingerprint": "f", "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
+        "n_rejected": 0, "run_id": "r", "seconds": 0.1,
+    }  # fmt: skip
+    assert lake.commit(files, [ledger], work)

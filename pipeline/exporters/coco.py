@@ -19,7 +19,9 @@ SPLITS = ("train", "eval")
 _BOXES = """
 SELECT t.image_id, t.tag_id, r.x1, r.y1, r.x2, r.y2, r.score
 FROM tags t
-JOIN current_regions r ON r.image_id = t.image_id AND r.tag_id = t.tag_id
+JOIN tag_ids f ON f.tag_id = t.tag_id
+JOIN current_regions r
+  ON r.image_id = t.image_id AND r.label_version = f.label_version AND r.tag_id = f.made_as
 WHERE t.kind = 'object'
 QUALIFY row_number() OVER (
     PARTITION BY t.image_id, t.tag_id ORDER BY r.score DESC, r.region_id

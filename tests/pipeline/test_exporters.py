@@ -6,11 +6,10 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -19,7 +18,7 @@ from pipeline.errors import PlanError
 from pipeline.exporters import EXPORTERS, ExportError, find_exporter, webdataset
 from pipeline.readers import ReaderOptions, Record, open_source
 from storage.lake import Lake
-from storage.schemas import TABLES
+from tests.lakes import commit
 
 WORK = "w"
 LABELS = {3: ("dog", "object"), 5: ("run", "action"), 8: ("cat", "object"), 9: ("red", "attribute")}
@@ -33,22 +32,6 @@ def png(shade: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 6), (shade, 0, 0)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def commit(lake: Lake, rows: Mapping[str, Sequence[Mapping[str, Any]]], work: str = WORK) -> None:
-    """Put rows into the lake; columns not named stay empty."""
-    files = {}
-    for table, given in rows.items():
-        schema = TABLES[table].schema
-        filled = [{"shard_id": "s", "work_id": work} | row for row in given]
-        columns = {name: [row.get(name) for row in filled] for name in schema.names}
-        files[table] = [lake.stage_file(table, work, pa.table(columns, schema=schema))]
-    ledger = {
-        "work_id": work, "stage": work, "unit": "u", "unit_digest": "u", "fingerprint": "f",
-        "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0, "n_rejected": 0, "run_id": "r",
-        "seconds": 0.1,
-    }  # fmt: skip
-    assert lake.commit(files, [ledger], work)
 
 
 def image_row(name: str, data: bytes, uri: str, split: str = "train") -> dict[str, Any]:
@@ -81,7 +64,7 @@ class Corpus:
         ]
         self.ids = {row["name"]: row["image_id"] for row in images}
         self.lake = Lake.create(root / "lake")
-        commit(self.lake, {"images": images} | self._texts() | self._judgements())
+        commit(self.lake, {"images": images} | self._texts() | self._judgements(), WORK)
 
     def _texts(self) -> dict[str, list[dict[str, Any]]]:
         captions = [
@@ -109,7 +92,8 @@ class Corpus:
     def _judgements(self) -> dict[str, list[dict[str, Any]]]:
         plain, member = self.ids["plain.png"], self.ids["member.png"]
         version = {"label_version": "v1"}
-        box = {"image_id": plain, "tag_id": 3, "x1": 1.0, "y1": 2.0, "x2": 4.0, "y2": 6.0}
+        box = version | {"image_id": plain, "tag_id": 3}
+        box |= {"x1": 1.0, "y1": 2.0, "x2": 4.0, "y2": 6.0}
         return {
             "labels": [
                 version | {"tag_id": tag, "name": name, "kind": kind, "mentions": 1}
@@ -191,7 +175,7 @@ def test_ram_json_file_and_its_tag_list(corpus: Corpus, tmp_path: Path) -> None:
     with Lake.create(tmp_path / "plain/lake") as lake:
         image = image_row("a.png", png(1), str(corpus.plain))
         label = {"label_version": "v", "tag_id": 0, "name": "dog", "kind": "object"}
-        commit(lake, {"images": [image], "labels": [label]})
+        commit(lake, {"images": [image], "labels": [label]}, WORK)
         EXPORTERS["ram-json"](lake, tmp_path / "out/ram.json", quiet)
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
             "ram.json", "tag_list.txt",

@@ -1,0 +1,114 @@
+"""What was made under an older label system, after an edit of the labels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.baseline import _source
+from pipeline.config import Config
+from pipeline.dataset import LABELS, Images, vocabulary_of
+from pipeline.exporters.coco import _BOXES
+from pipeline.publish import Publish
+from pipeline.published import targets_of
+from pipeline.stage import Batch, Context
+from pipeline.status import why_of
+from storage.lake import Lake
+from tests.lakes import commit
+
+TAGS = {0: "sofa", 1: "couch", 2: "cat"}
+OF_SOFA = {"image_id": "a", "label_version": "old", "tag_id": 0}
+OF_COUCH = {"image_id": "a", "label_version": "old", "tag_id": 1}
+
+
+def system(version: str, forms: dict[str, int]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a label system in which some surface forms are some tags."""
+    return {
+        "labels": [
+            {"label_version": version, "tag_id": tag, "name": TAGS[tag], "kind": "object"}
+            for tag in sorted(set(forms.values()))
+        ],
+        "label_surfaces": [
+            {"label_version": version, "surface": surface, "kind": "object", "tag_id": tag}
+            for surface, tag in forms.items()
+        ],
+    }
+
+
+def judged_lake(folder: Path, said: list[str], forms: dict[str, int], verdict: str) -> Lake:
+    """One image whose caption says some words, with a region of tag 0 and a verdict on it."""
+    lake = Lake.create(folder / "lake")
+    image = {"image_id": "a", "name": "a.jpg", "split": "train", "fold_key": 0}
+    commit(lake, {"images": [image]}, "ingest")
+    words = [
+        {
+            "image_id": "a",
+            "caption_id": "c",
+            "source": "original",
+            "kind": "object",
+            "surface": word,
+        }
+        for word in said
+    ]
+    commit(lake, {"mentions": words}, "parse")
+    commit(lake, system("old", forms), "first", "label")
+    box = OF_SOFA | {"region_id": "r", "x1": 0.0, "y1": 0.0, "x2": 5.0, "y2": 4.0, "score": 0.5}
+    commit(lake, {"regions": [box]}, "ground")
+    told = OF_SOFA | {"rule": "agreement", "verdict": verdict, "score": 0.25, "reason": "told"}
+    commit(lake, {"verdicts": [told]}, "clean")
+    return lake
+
+
+@pytest.mark.parametrize("verdict", ["keep", "drop"])
+def test_regions_and_verdicts_follow_a_merge(tmp_path: Path, verdict: str) -> None:
+    with judged_lake(tmp_path, ["sofa"], {"sofa": 0, "couch": 1}, verdict) as lake:
+        before = lake.query(Publish.inputs["totals"]).to_pylist()[0]
+        commit(lake, system("new", {"sofa": 1, "couch": 1}), "merged", "label")
+        after = lake.query(Publish.inputs["totals"]).to_pylist()[0]
+        dropped = int(verdict == "drop")
+        for totals in (before, after):
+            assert (totals["candidates"], totals["dropped"]) == (1, dropped)
+            assert totals["tags"] == 1 - dropped
+        ((why,),) = [why_of(lake, "a.jpg", "couch")["tags"]]
+        assert [region["x2"] for region in why["regions"]] == [5.0]
+        assert [row["reason"] for row in why["verdicts"]] == ["told"]
+        boxes = lake.query(_BOXES).to_pylist()
+    assert [(box["tag_id"], box["x2"]) for box in boxes] == [(1, 5.0)] * (1 - dropped)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "target", "known"),
+    [
+        # Merged: what was published of the one is true of the other.
+        ({"sofa": 0, "couch": 1}, {"sofa": 1, "couch": 1}, {"couch": 0.75}, {"couch": 0.75}),
+        # Split: nobody knows which of the two was meant.
+        ({"sofa": 0, "couch": 0, "cat": 2}, {"sofa": 0, "couch": 1, "cat": 2},
+         {"sofa": 0, "couch": 0, "cat": 0}, {"sofa": 0, "couch": 0, "cat": 1}),
+        ({"sofa": 0, "cat": 2}, {"sofa": 0, "cat": 2}, {"sofa": 0.75, "cat": 0},
+         {"sofa": 0.75, "cat": 1}),
+    ],
+)  # fmt: skip
+def test_the_next_cycle_learns_what_was_published_in_todays_tags(
+    tmp_path: Path, old: dict[str, int], new: dict[str, int], target: dict[str, float],
+    known: dict[str, float],
+) -> None:  # fmt: skip
+    with judged_lake(tmp_path, ["sofa"], old, "keep") as lake:
+        publication = {
+            "publication_id": "p", "cycle": 1, "snapshot_id": lake.snapshot_id,
+            "label_version": "old", "published_at": datetime(2026, 1, 1),
+        }  # fmt: skip
+        commit(lake, {"publications": [publication]}, "publish")
+        commit(lake, system("new", new), "edited", "label")
+        context = Context(lake.path, Config(), 2, lake.query, lake.batches)
+        tags, doubted, found = _source(Batch(("corpus",), {}), context)
+        vocabulary = vocabulary_of(lake.query(LABELS))
+    assert found == "p"
+    images = Images(["a"], np.zeros(1, np.int64), np.zeros((1, 1, 1), np.float16))
+    truth, counts = targets_of(images, vocabulary, tags, doubted, doubted.slice(0, 0))
+    weighed = truth * counts
+    assert dict(zip(vocabulary.names, weighed[0].tolist(), strict=True)) == target
+    assert dict(zip(vocabulary.names, counts[0].tolist(), strict=True)) == known
