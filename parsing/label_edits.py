@@ -69,10 +69,12 @@ def merge(system: LabelSystem, into: str, other: str, kind: Kind | None = None) 
     made = Merge(
         target.tag_id, names[source.tag_id], names[target.tag_id], "by hand", 1.0, "confirmed"
     )
+    ids, ends = {target.tag_id, source.tag_id}, {made.surface, made.into}
     merges = [
         replace(m, tag_id=target.tag_id) if m.tag_id == source.tag_id else m
         for m in system.merges
-        if {m.surface, m.into} != {made.surface, made.into}
+        # Tags of another part of speech may have the same two names.
+        if m.tag_id not in ids or {m.surface, m.into} != ends
     ]
     labels = [label for label in system.labels if label.tag_id != source.tag_id]
     return _rebuilt(system, labels, surfaces, [*merges, made])

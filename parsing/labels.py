@@ -110,6 +110,11 @@ class LabelSystem:
         ]
         return max(self.ever_free, max(used, default=-1) + 1)
 
+    @cached_property
+    def kinds(self) -> dict[int, Kind]:
+        """The kind of each tag by its ID."""
+        return {label.tag_id: label.kind for label in self.labels}
+
     def near(self, surface: str) -> str:
         """ " Did you mean ...?", or nothing."""
         forms = [s.surface for s in self.surfaces if s.tag_id is not None]

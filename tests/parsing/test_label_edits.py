@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from parsing.errors import ParsingError
 from parsing.label_edits import add, diff, drop, find, merge, split
 from parsing.label_files import PublishedList, from_csv, mapping, to_csv, to_published
-from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
+from parsing.labels import (
+    LabelConfig,
+    LabelSystem,
+    Merge,
+    MergeState,
+    SurfaceCount,
+    build_labels,
+)
 
 COUNTS = [
     SurfaceCount("dog", "object", 9, 9), SurfaceCount("car", "object", 8, 8),
@@ -62,6 +70,16 @@ def test_split_undoes_a_merge_for_good(system: LabelSystem) -> None:
     assert states["automobile", "car"] == "rejected"
     later = build_labels([*COUNTS, SurfaceCount("zebra", "object", 5, 5)], LabelConfig(), changed)
     assert _id(later, "automobile") == _id(changed, "automobile") != _id(later, "car")
+
+
+@pytest.mark.parametrize("state", ["rejected", "needs-review"])
+def test_merge_leaves_what_is_known_of_another_part_of_speech(state: MergeState) -> None:
+    verbs = Merge(2, "stroll", "walk", "WordNet", 0.5, state)
+    nouns = Merge(0, "stroll", "walk", "WordNet", 0.5, "rejected")
+    names = ["walk,object", "stroll,object", "walk,action", "stroll,action"]
+    named = replace(LabelSystem.from_list(names), merges=(nouns, verbs))
+    left = [m for m in merge(named, "walk", "stroll", "object").merges if m.evidence != "by hand"]
+    assert left == [verbs]
 
 
 def test_split_of_a_tag_takes_it_apart(system: LabelSystem) -> None:
