@@ -27,14 +27,15 @@ class Change:
 
 
 def find(system: LabelSystem, surface: str, kind: Kind | None = None) -> Surface:
-    """The surface form that has a tag.
+    """The surface form that has a tag; where none is of that kind, one of its part of speech.
 
     Raises:
         ParsingError: no tag has it, or tags of several kinds have it.
     """
     name = surface.strip().lower()
     found = [s for s in system.surfaces if s.surface == name and s.tag_id is not None]
-    found = [s for s in found if kind in (None, s.kind)]
+    found = [s for s in found if kind is None or PART[s.kind] == PART[kind]]
+    found = [s for s in found if s.kind == kind] or found
     if not found:
         dropped = next((s for s in system.surfaces if s.surface == name and s.reason), None)
         if dropped is not None:

@@ -96,6 +96,13 @@ def test_an_answer_is_about_one_part_of_speech(walks: LabelSystem, kind: str, ot
     assert len(set(_tags(both).values())) == 2
 
 
+def test_an_object_and_a_scene_are_one_part_of_speech() -> None:
+    named = LabelSystem.from_list(["beach,scene", "shore,object"])
+    asked = replace(named, merges=(Merge(1, "beach", "shore", "WordNet", 0.5, "needs-review"),))
+    confirmed = _answer(asked, "beach", "confirmed")
+    assert _tag(confirmed, "beach") == _tag(confirmed, "shore") == 1
+
+
 def test_rows_left_as_they_are_change_nothing(system: LabelSystem) -> None:
     assert apply_review(system, questions(system)).digest == system.digest
 
