@@ -171,7 +171,7 @@ class LabelSystem:
     def from_file(cls, path: Path) -> LabelSystem:
         """`from_list` of a text file, one tag a line."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # Excel begins with a mark
         except (OSError, UnicodeDecodeError) as error:
             raise ParsingError(f"The vocabulary {path} cannot be read: {error}") from error
         return cls.from_list(text.splitlines())

@@ -91,7 +91,7 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
         ParsingError: it cannot be read, or is no list of objects.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins with a mark
         if path.suffix != ".json":
             return list(csv.DictReader(text.splitlines()))
         rows = json.loads(text)

@@ -221,6 +221,16 @@ def test_published_lists_keep_their_ids(tmp_path: Path, system: LabelSystem) -> 
         to_published(merge(system, "dog", "car"))
 
 
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    tags, cuts, words = (tmp_path / name for name in ("tags.txt", "cuts.txt", "words.txt"))
+    for path, text in ((tags, "dog,object\n"), (cuts, "0.65\n"), (words, "狗\n")):
+        path.write_text(text, encoding="utf-8-sig")
+    assert LabelSystem.from_file(tags) == LabelSystem.from_list(["dog,object"])
+    tags.write_text("dog\n", encoding="utf-8-sig")
+    given = PublishedList.read(tags, cuts, words)
+    assert given == PublishedList(("dog",), (0.65,), ("狗",))
+
+
 @pytest.mark.parametrize("form", ["x\ny", "tab\there", "null\0"])
 def test_a_form_is_one_line(system: LabelSystem, form: str) -> None:
     for name, forms in ((form, ()), ("axolotl", (form,))):

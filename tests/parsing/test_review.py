@@ -107,10 +107,14 @@ def test_rows_left_as_they_are_change_nothing(system: LabelSystem) -> None:
     assert apply_review(system, questions(system)).digest == system.digest
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_files_hold_the_rows(system: LabelSystem, tmp_path: Path, suffix: str) -> None:
+def test_files_hold_the_rows(
+    system: LabelSystem, tmp_path: Path, suffix: str, encoding: str
+) -> None:
+    """Also where an editor or Excel has put a byte order mark before them."""
     path, rows = tmp_path / f"review{suffix}", questions(system, every=True)
-    path.write_text(to_text(rows, suffix), encoding="utf-8")
+    path.write_text(to_text(rows, suffix), encoding)
     assert [{c: str(r[c]) for c in COLUMNS} for r in read_rows(path)] == [
         {c: str(r[c]) for c in COLUMNS} for r in rows
     ]
