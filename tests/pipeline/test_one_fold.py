@@ -17,6 +17,7 @@ from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, open_source
 from pipeline.runner import Runner
 from pipeline.stage import Batch, Context, Counts
+from pipeline.taggers import lake_tagger
 from storage.lake import Lake
 
 UNJUDGED = ["a", "b", "c"]
@@ -81,3 +82,5 @@ def test_plain_pictures_go_through_the_cycle(tmp_path: Path) -> None:
         assert lake.scalar("SELECT count(*) FROM tags") == 16
         assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
         assert lake.scalar("SELECT count(*) FROM current_publications") == 1
+    # Nothing was calibrated, so its scores only rank.
+    assert lake_tagger(tmp_path / "lake", "baseline").thresholds is None
