@@ -36,7 +36,7 @@ class ImageTagger(Protocol):
 
     @property
     def thresholds(self) -> Floats | None:
-        """Scores (L,) above which a tag is given; None: not calibrated, so scores only rank."""
+        """Scores (L,) from which on a tag is given; None: not calibrated, so scores only rank."""
 
     @property
     def open_labels(self) -> frozenset[int]:

@@ -7,7 +7,7 @@ import re
 from threading import Lock
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from model.errors import UnreadableImage
 
@@ -19,8 +19,17 @@ STRIP = 64
 """Rows of the result at a time when a large picture is made smaller."""
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow would warn of a sixth of that and refuse a third
 _one_large = Lock()
-_ORIENTATION = ExifTags.Base.Orientation
-_TURNED = (5, 6, 7, 8)  # by a quarter
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is turned upright, by its orientation in EXIF."""
+_SIDES_SWAP = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
 
 
 def load_image(data: bytes, side: int | None = None) -> Image.Image:
@@ -43,12 +52,12 @@ def load_image(data: bytes, side: int | None = None) -> Image.Image:
             if side is not None or _step(picture) > 1:
                 picture.draft("RGB", (max(1, asked), max(1, asked)))
             if max(picture.size) < 2 * LARGE:
-                return _rgb(ImageOps.exif_transpose(picture))
+                return _upright(_rgb(picture), picture)
             with _one_large:
-                return ImageOps.exif_transpose(_smaller(picture))
-    except UnreadableImage:
+                return _upright(_smaller(picture), picture)
+    except (UnreadableImage, MemoryError):
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Exception as error:  # damage meets Pillow unprepared: a struct.error, a TypeError, ...
         # Pillow names the buffer by its address in memory, which says nothing.
         why = re.sub(r" <_io\.BytesIO object at \w+>", "", str(error))
         raise UnreadableImage(f"not a readable picture: {why}") from error
@@ -67,7 +76,7 @@ def _step(picture: Image.Image) -> int:
 
 
 def _smaller(picture: Image.Image) -> Image.Image:
-    """Less than 8192 pixels a side, as RGB, strip by strip, with its orientation."""
+    """Less than 8192 pixels a side, as RGB, strip by strip."""
     step = _step(picture)
     size = (-(-picture.width // step), -(-picture.height // step))
     result = Image.new("RGB", size)
@@ -75,15 +84,33 @@ def _smaller(picture: Image.Image) -> Image.Image:
         bottom = min((top + STRIP) * step, picture.height)
         strip = picture.crop((0, top * step, picture.width, bottom))
         result.paste(_rgb(strip).reduce(step), (0, top))
-    result.getexif()[_ORIENTATION] = picture.getexif().get(_ORIENTATION, 1)
     return result
+
+
+def _upright(pixels: Image.Image, picture: Image.Image) -> Image.Image:
+    """The pixels of a picture, turned as it says; they say nothing any more."""
+    pixels.info.clear()
+    turn = _turn(picture)
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """What turns a picture upright; none where EXIF does not say, or is damaged.
+
+    Pillow's `exif_transpose` also writes the rest of EXIF anew, and fails of what it cannot write.
+    """
+    if picture.format == "TIFF":  # Pillow turns it itself, as part of its decoding
+        return None
+    try:
+        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # of any kind, for any damage; the picture is as good as without EXIF
+        return None
 
 
 def upright_size(data: bytes) -> tuple[int, int]:
     """Width and height of a readable picture as it is shown, nothing decoded."""
     with Image.open(io.BytesIO(data)) as picture:
-        turned = picture.getexif().get(_ORIENTATION, 1) in _TURNED
-        return picture.size[::-1] if turned else picture.size
+        return picture.size[::-1] if _turn(picture) in _SIDES_SWAP else picture.size
 
 
 def image_format(data: bytes) -> str:

@@ -27,14 +27,15 @@ class Change:
 
 
 def find(system: LabelSystem, surface: str, kind: Kind | None = None) -> Surface:
-    """The surface form that has a tag.
+    """The surface form that has a tag; where none is of that kind, one of its part of speech.
 
     Raises:
         ParsingError: no tag has it, or tags of several kinds have it.
     """
     name = surface.strip().lower()
     found = [s for s in system.surfaces if s.surface == name and s.tag_id is not None]
-    found = [s for s in found if kind in (None, s.kind)]
+    found = [s for s in found if kind is None or PART[s.kind] == PART[kind]]
+    found = [s for s in found if s.kind == kind] or found
     if not found:
         dropped = next((s for s in system.surfaces if s.surface == name and s.reason), None)
         if dropped is not None:
@@ -69,10 +70,12 @@ def merge(system: LabelSystem, into: str, other: str, kind: Kind | None = None) 
     made = Merge(
         target.tag_id, names[source.tag_id], names[target.tag_id], "by hand", 1.0, "confirmed"
     )
+    ids, ends = {target.tag_id, source.tag_id}, {made.surface, made.into}
     merges = [
         replace(m, tag_id=target.tag_id) if m.tag_id == source.tag_id else m
         for m in system.merges
-        if {m.surface, m.into} != {made.surface, made.into}
+        # Tags of another part of speech may have the same two names.
+        if m.tag_id not in ids or {m.surface, m.into} != ends
     ]
     labels = [label for label in system.labels if label.tag_id != source.tag_id]
     return _rebuilt(system, labels, surfaces, [*merges, made])

@@ -224,7 +224,7 @@ def to_thresholds(system: LabelSystem) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise ParsingError(f"{path}: cannot be read: {error}.") from error
     lines = text.replace("\r\n", "\n").split("\n")

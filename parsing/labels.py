@@ -110,6 +110,11 @@ class LabelSystem:
         ]
         return max(self.ever_free, max(used, default=-1) + 1)
 
+    @cached_property
+    def kinds(self) -> dict[int, Kind]:
+        """The kind of each tag by its ID."""
+        return {label.tag_id: label.kind for label in self.labels}
+
     def near(self, surface: str) -> str:
         """ " Did you mean ...?", or nothing."""
         forms = [s.surface for s in self.surfaces if s.tag_id is not None]
@@ -166,7 +171,7 @@ class LabelSystem:
     def from_file(cls, path: Path) -> LabelSystem:
         """`from_list` of a text file, one tag a line."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # Excel begins with a mark
         except (OSError, UnicodeDecodeError) as error:
             raise ParsingError(f"The vocabulary {path} cannot be read: {error}") from error
         return cls.from_list(text.splitlines())

@@ -16,12 +16,14 @@ from typing import Any, cast, get_args
 
 from parsing.errors import ParsingError
 from parsing.graph import Kind
+from parsing.keys import PART
 from parsing.label_edits import add, drop, find, merge, split
 from parsing.labels import (
     APPLIED,
     DROPPED_BY_HAND,
     KEPT_BY_HAND,
     LabelSystem,
+    Merge,
     MergeState,
     Surface,
 )
@@ -42,14 +44,17 @@ def questions(
         every: applied merges as well, so that they can be rejected.
         least_mentions: rarer words are no tags, so they are not asked about.
     """
-    kinds = {label.tag_id: label.kind for label in system.labels}
     merges = [m for m in system.merges if every or m.state == "needs-review"]
     rows = [
-        (m.surface, m.into, kinds.get(m.tag_id, "object"), m.evidence, round(m.score, 4), m.state)
+        (m.surface, m.into, _kind(system, m), m.evidence, round(m.score, 4), m.state)
         for m in sorted(merges, key=lambda m: (-m.score, m.surface, m.into))
     ]
     picks = sorted(_picks(system, least_mentions), key=lambda row: (-row[4], row[0], row[2]))
     return [dict(zip(COLUMNS, row, strict=True)) for row in [*rows, *picks]]
+
+
+def _kind(system: LabelSystem, merge: Merge) -> Kind:
+    return system.kinds.get(merge.tag_id, "object")
 
 
 def _picks(
@@ -86,7 +91,7 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
         ParsingError: it cannot be read, or is no list of objects.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins with a mark
         if path.suffix != ".json":
             return list(csv.DictReader(text.splitlines()))
         rows = json.loads(text)
@@ -128,9 +133,14 @@ def apply_review(system: LabelSystem, rows: Iterable[Mapping[str, Any]]) -> Labe
 def _merge_answer(
     system: LabelSystem, surface: str, into: str, kind: Kind, state: str, at: str
 ) -> LabelSystem:
-    found = next((m for m in system.merges if (m.surface, m.into) == (surface, into)), None)
+    def asked(m: Merge, system: LabelSystem) -> bool:
+        # Two words may be two questions: to stroll is to walk, and a stroll is a walk.
+        same_part = PART[_kind(system, m)] == PART[kind]
+        return same_part and (m.surface, m.into) == (surface, into)
+
+    found = next((m for m in system.merges if asked(m, system)), None)
     if found is None:
-        raise ParsingError(f"{at}: no merge of {surface!r} into {into!r} is known.")
+        raise ParsingError(f"{at}: no merge of {surface!r} into {into!r} ({kind}) is known.")
     if found.state == state:
         return system
     if state == "confirmed" and found.state != "auto":
@@ -140,8 +150,7 @@ def _merge_answer(
     if state == "rejected" and found.state in APPLIED:
         system = split(system, surface, kind)
     merges = [
-        replace(m, state=cast(MergeState, state)) if (m.surface, m.into) == (surface, into) else m
-        for m in system.merges
+        replace(m, state=cast(MergeState, state)) if asked(m, system) else m for m in system.merges
     ]
     return replace(system, merges=tuple(merges))
 

@@ -44,7 +44,10 @@ class Generate(Stage):
         self.captioners = load_captioners(context) if self.config.generate.captions else {}
 
     def run(self, batch: Batch, context: Context) -> Result:
-        """Scores of the best and of the caption's own tags; one caption per image."""
+        """Scores of the best and of the caption's own tags; one caption per image.
+
+        An image that no model has not seen has none, and keeps the tags of its captions.
+        """
         images = images_of(batch["features"])
         folds = images.folds(self.config.baseline.folds)
         scores, captions = [], []
@@ -61,7 +64,10 @@ class Generate(Stage):
         rows_out = {"captions": table_of("captions", captions)}
         if scores:
             rows_out["tag_scores"] = pa.concat_tables(scores)
-        counts = Counts(len(images.ids), sum(len(set(t.column(0).to_pylist())) for t in scores))
+        # Where all images that teach anything are of one fold, no model has not seen it.
+        unjudged = int((~np.isin(folds, list(self.taggers))).sum())
+        scored = sum(len(set(t.column(0).to_pylist())) for t in scores)
+        counts = Counts(len(images.ids), scored, dropped=unjudged)
         return Result(rows_out, {batch.unit: counts})
 
     def _own(self, part: Images, vocabulary: Vocabulary, tags: pa.Table) -> list[list[int]]:

@@ -141,8 +141,9 @@ class Ground(Stage):
         sizes = np.array([[row["width"], row["height"]] for row in sources], np.int64)
         rejects: list[dict[str, Any]] = []
         regions, features = [table_of("regions", [])], [table_of("region_features", [])]
-        looked_at = self._looked_at(images.ids, context)
-        for fold in sorted(set(folds[looked_at].tolist()) & set(self.taggers)):
+        judged = np.isin(folds, list(self.taggers))
+        looked_at = self._looked_at(images.ids, context) & judged
+        for fold in sorted(set(folds[looked_at].tolist())):
             rows = np.flatnonzero((folds == fold) & looked_at)
             stored = images.features[rows]
             maps = self.taggers[fold].tagger.maps(stored)
@@ -154,8 +155,11 @@ class Ground(Stage):
                 regions.append(table)
                 features.append(pooled)
         table = pa.concat_tables(regions)
-        seen = pa.array([images.ids[row] for row in np.flatnonzero(looked_at)], pa.string())
-        ungrounded = _ungrounded(candidates, table, batch["labels"], seen)
+        seen, unjudged = (
+            pa.array([images.ids[row] for row in np.flatnonzero(which)], pa.string())
+            for which in (looked_at, ~judged)
+        )
+        ungrounded = _ungrounded(candidates, table, batch["labels"], seen, unjudged)
         grounded = table.select(["image_id", "tag_id"]).group_by(["image_id", "tag_id"])
         kept = grounded.aggregate([]).num_rows + ungrounded.num_rows
         rows_out = {
@@ -297,8 +301,9 @@ def _strongest_other(scores: Floats, own: Ints, asked: Vocabulary) -> tuple[Ints
 
 
 def _ungrounded(
-    candidates: pa.Table, regions: pa.Table, labels: pa.Table, looked_at: pa.Array
-) -> pa.Table:
+    candidates: pa.Table, regions: pa.Table, labels: pa.Table, looked_at: pa.Array,
+    unjudged: pa.Array,
+) -> pa.Table:  # fmt: skip
     """A verdict for each candidate without a region, which says why."""
     missing = candidates.join(
         regions.select(["image_id", "tag_id"]), ["image_id", "tag_id"], join_type="left anti",
@@ -307,14 +312,17 @@ def _ungrounded(
     count = missing.num_rows
     version = labels.column(0)[0].as_py() if labels.num_rows else None
     nothing = [None] * count
+    of_image = missing.column("image_id").combine_chunks()
     reasons = pc.if_else(
-        pc.is_in(missing.column("image_id").combine_chunks(), value_set=looked_at),
+        pc.is_in(of_image, value_set=looked_at),
         "the detector found no region", "not looked at: few wrong tags to expect (ground.budget)",
     )  # fmt: skip
+    no_judge = "not looked at: there is no model that has not seen the image"
+    reasons = pc.if_else(pc.is_in(of_image, value_set=unjudged), no_judge, reasons)
     return table_of(
         "verdicts",
         {
-            "image_id": missing.column("image_id").combine_chunks(),
+            "image_id": of_image,
             "label_version": constant(version, count, pa.string()),
             "tag_id": missing.column("tag_id").combine_chunks(),
             "rule": constant("ungrounded", count, pa.string()),

@@ -116,7 +116,8 @@ _CUTS = """
 def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
     """A tagger of the lake, with the thresholds that were calibrated on held-out scores.
 
-    A threshold is the median over the folds, each of which was set by the other folds' scores.
+    A threshold is the median over the folds, each of which was set by the other folds' scores; it
+    has none where no image has such a score.
 
     Raises:
         PlanError: the lake has no such model, or none in service yet.
@@ -129,7 +130,8 @@ def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
         tagger, info = load_tagger(opened.path / rows[0]["path"])
         cuts = opened.query(_CUTS, {"version": info.label_version}).to_pylist()
     by_tag = {row["tag_id"]: row["cut"] for row in cuts}
-    thresholds = np.array([by_tag.get(tag, 2.0) for tag in info.tag_ids], np.float32)
+    of_tags = np.array([by_tag.get(tag, 2.0) for tag in info.tag_ids], np.float32)
+    thresholds = of_tags if by_tag else None
     columns = tuple((place,) for place in range(len(info.tag_ids)))
     encoder = encoder_with(info.encoder)
     return LakeTagger(tagger, info, encoder, info.tag_names, thresholds, columns)

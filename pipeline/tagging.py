@@ -1,4 +1,4 @@
-"""`tagwright tag`: tags of pictures, above their thresholds or of asked names."""
+"""`tagwright tag`: tags of pictures, from their thresholds on or of asked names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tag_pictures(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows of image, tag, score and whether the label is open (never trained), best first.
 
-    Without `asked` the tags above their calibrated thresholds, or the 10 best of a tagger without
+    Without `asked` the tags from their calibrated thresholds on, or the 10 best of a tagger without
     any; with it all of these names. Also what could not be read and why.
     """
     keep_freed_memory()
@@ -38,7 +38,7 @@ def tag_pictures(
         for (place, _), own in zip(found, scores, strict=True):
             order = np.argsort(-own, kind="stable")
             if asked is None and tagger.thresholds is not None:
-                order = order[(own > tagger.thresholds)[order]]
+                order = order[(own >= tagger.thresholds)[order]]
             elif asked is None:
                 order = order[:BEST]
             rows += [

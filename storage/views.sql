@@ -82,14 +82,16 @@ FROM candidate_tags c
 ANTI JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id;
 
 -- How many wrong caption tags are expected in a training image, by the whole image's held-out scores
--- alone: where a detector that has a budget looks.
+-- alone: where a detector that has a budget looks. Decimals add up to the same in any order; doubles
+-- would not, and an image would be within the budget of one query and not of the next.
 CREATE VIEW expected_wrong AS
 WITH held_out AS (
     SELECT image_id, label_version, fold, tag_id, ln(p / (1 - p)) AS log_odds
     FROM (SELECT *, least(greatest(score, 1e-6), 1 - 1e-6)::DOUBLE AS p FROM current_tag_scores)
 )
 SELECT s.image_id,
-       sum(1 / (1 + exp(h.slope * (s.log_odds - h.midpoint)) * (1 - h.noise) / h.noise)) AS wrong
+       sum((1 / (1 + exp(h.slope * (s.log_odds - h.midpoint)) * (1 - h.noise) / h.noise))
+           ::DECIMAL(18, 9))::DOUBLE AS wrong
 FROM held_out s
 JOIN current_thresholds h
   ON h.label_version = s.label_version AND h.fold = s.fold AND h.tag_id = s.tag_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
 from pipeline.readers.arrow import BATCH, Columns, records_of
-from pipeline.readers.base import Item, ReaderOptions, merged, split_of
+from pipeline.readers.base import Item, ReaderOptions, merged, split_of_folder
 from pipeline.readers.folder import walk
 
 
@@ -37,8 +38,12 @@ def files_with(source: Path, suffix: str) -> list[Path]:
 
 
 def _split(path: Path) -> str | None:
-    """The hub names its files `train-00000-of-00002.parquet`, others use one folder a split."""
-    return split_of(path.stem.split("-")[0]) or split_of(path.parent.name)
+    """The hub names its files `train-00000-of-00002.parquet`, others use one folder a split.
+
+    A file called `data-00000-of-00001.parquet` or `0000.parquet` says nothing of it.
+    """
+    first = re.split("[-_.]", path.stem)[0]
+    return split_of_folder(first) or split_of_folder(path.parent.name)
 
 
 def _read(path: Path, options: ReaderOptions, split: str | None) -> Iterator[Item]:

@@ -70,12 +70,15 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     nearest = -negative
     wrong, share = wrong_posterior(supports(evidence), evidence.noise)
     # Of the wrong ones that there are, those that should be among the images with a region.
-    seen = wrong[: evidence.images].sum() / wrong.sum()
+    # Of sure judges that may be none at all, rounded.
+    seen = wrong[: evidence.images].sum() / max(wrong.sum(), np.finfo(np.float32).tiny)
     wrong = wrong[: evidence.images]
     if config.cut == "paper":
         cut = int(PAPER_SHARE * len(nearest))
     else:
-        cut = int(share * (len(nearest) + len(evidence.unseen_scores)) * seen)
+        expected = share * (len(nearest) + len(evidence.unseen_scores)) * seen
+        # Of a few images with a region among many, more may be expected wrong than there are.
+        cut = min(int(expected), len(nearest))
     limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
     drop = nearest >= limit
     if config.cut == "adaptive":

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageOps
 
 from model import images
 from model.errors import ModelError, UnreadableImage
 from model.images import difference_hash, image_format, load_image, upright_size
 from tests.model.helpers import peak_megabytes
+
+ORIENTATION = ExifTags.Base.Orientation
 
 
 def picture(size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -61,10 +66,65 @@ def test_absurd_size_is_refused_before_decoding(monkeypatch: pytest.MonkeyPatch)
         load_image(saved(picture(), "PNG"))
 
 
-def test_camera_rotation_is_applied() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("large", [4096, 16])
+def test_a_picture_is_turned_as_it_says(
+    kind: str, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "LARGE", large)
+    across, down = np.meshgrid(np.arange(64) * 4, np.arange(48) * 5)
+    ramps = Image.fromarray(np.dstack([across, down, across]).astype(np.uint8))
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        data = saved(ramps, kind, exif=exif)
+        with Image.open(io.BytesIO(data)) as stored:
+            shown = ImageOps.exif_transpose(stored)
+        assert upright_size(data) == shown.size
+        loaded = load_image(data)
+        step = shown.width // loaded.width
+        apart = np.asarray(loaded, float) - np.asarray(shown.convert("RGB").reduce(step), float)
+        assert np.abs(apart).mean() < 3
+
+
+SMALL = picture((12, 8))
+
+
+def camera_exif() -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = 6  # rotate by 90 degrees to show
-    assert load_image(saved(picture(), "JPEG", exif=exif)).size == (48, 64)
+    exif[ORIENTATION] = 6
+    exif[0x010F], exif[0x011A], exif[0x0131] = "maker", 72.0, "software"
+    exif[0x8769] = {36867: "2020", 33434: 0.01}
+    exif[0x8825] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    return exif.tobytes()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of EXIF that it cannot read
+@given(
+    st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    st.lists(st.tuples(st.integers(6, len(camera_exif()) - 1), st.integers(0, 255)), max_size=3),
+    st.integers(6, len(camera_exif())),
+)
+@example("JPEG", [(55, 3)], len(camera_exif()))
+@example("WEBP", [], 10)
+@settings(deadline=None, max_examples=300)
+def test_a_picture_with_damaged_exif_is_read(
+    kind: str, changes: list[tuple[int, int]], length: int
+) -> None:
+    block = bytearray(camera_exif())
+    for place, value in changes:
+        block[place] = value
+    data = saved(SMALL, kind, exif=bytes(block[:length]))
+    assert load_image(data).size == upright_size(data)
+
+
+def test_other_damage_in_exif_leaves_the_orientation() -> None:
+    """The software as a number: Pillow reads that, and fails to write it."""
+    entries = [(0x0112, 3, 1, 6), (0x0131, 11, 1, 0x3F800000)]
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    block += b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    data = saved(picture(), "JPEG", exif=block)
+    assert load_image(data).size == upright_size(data) == (48, 64)
 
 
 def test_hash_of_near_duplicates() -> None:
@@ -103,15 +163,6 @@ def test_a_large_picture_is_made_smaller_strip_by_strip(
         wanted = Image.fromarray(ramp.astype("u1")).resize(small.size, Image.Resampling.BOX)
         apart = np.abs(np.asarray(small, float)[..., 0] - np.asarray(wanted, float))
         assert apart.mean() < 6
-
-
-def test_a_large_picture_keeps_its_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "LARGE", 16)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    data = saved(picture(), "JPEG", exif=exif)
-    assert load_image(data).size == (12, 16)
-    assert upright_size(data) == (48, 64)
 
 
 def test_pictures_below_the_bound_are_not_touched() -> None:

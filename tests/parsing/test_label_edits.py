@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from parsing.errors import ParsingError
 from parsing.label_edits import add, diff, drop, find, merge, split
 from parsing.label_files import PublishedList, from_csv, mapping, to_csv, to_published
-from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
+from parsing.labels import (
+    LabelConfig,
+    LabelSystem,
+    Merge,
+    MergeState,
+    SurfaceCount,
+    build_labels,
+)
 
 COUNTS = [
     SurfaceCount("dog", "object", 9, 9), SurfaceCount("car", "object", 8, 8),
@@ -62,6 +70,16 @@ def test_split_undoes_a_merge_for_good(system: LabelSystem) -> None:
     assert states["automobile", "car"] == "rejected"
     later = build_labels([*COUNTS, SurfaceCount("zebra", "object", 5, 5)], LabelConfig(), changed)
     assert _id(later, "automobile") == _id(changed, "automobile") != _id(later, "car")
+
+
+@pytest.mark.parametrize("state", ["rejected", "needs-review"])
+def test_merge_leaves_what_is_known_of_another_part_of_speech(state: MergeState) -> None:
+    verbs = Merge(2, "stroll", "walk", "WordNet", 0.5, state)
+    nouns = Merge(0, "stroll", "walk", "WordNet", 0.5, "rejected")
+    names = ["walk,object", "stroll,object", "walk,action", "stroll,action"]
+    named = replace(LabelSystem.from_list(names), merges=(nouns, verbs))
+    left = [m for m in merge(named, "walk", "stroll", "object").merges if m.evidence != "by hand"]
+    assert left == [verbs]
 
 
 def test_split_of_a_tag_takes_it_apart(system: LabelSystem) -> None:
@@ -201,6 +219,16 @@ def test_published_lists_keep_their_ids(tmp_path: Path, system: LabelSystem) -> 
         PublishedList.read(tags)
     with pytest.raises(ParsingError, match="retired"):
         to_published(merge(system, "dog", "car"))
+
+
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    tags, cuts, words = (tmp_path / name for name in ("tags.txt", "cuts.txt", "words.txt"))
+    for path, text in ((tags, "dog,object\n"), (cuts, "0.65\n"), (words, "狗\n")):
+        path.write_text(text, encoding="utf-8-sig")
+    assert LabelSystem.from_file(tags) == LabelSystem.from_list(["dog,object"])
+    tags.write_text("dog\n", encoding="utf-8-sig")
+    given = PublishedList.read(tags, cuts, words)
+    assert given == PublishedList(("dog",), (0.65,), ("狗",))
 
 
 @pytest.mark.parametrize("form", ["x\ny", "tab\there", "null\0"])

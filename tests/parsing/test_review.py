@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from parsing.errors import ParsingError
 from parsing.label_edits import diff, find
-from parsing.labels import LabelConfig, LabelSystem, SurfaceCount, build_labels
+from parsing.labels import LabelConfig, LabelSystem, Merge, SurfaceCount, build_labels
 from parsing.review import COLUMNS, apply_review, questions, read_rows, to_text
 
 COUNTS = [
@@ -67,14 +68,53 @@ def test_answers_about_picks_outlast_a_build(system: LabelSystem) -> None:
     assert _asked(_answer(system, "book", "confirmed")) == [("motorcycle", "bike"), ("beauty", "")]
 
 
+@pytest.fixture
+def walks() -> LabelSystem:
+    """Both nouns and both verbs, and of each pair the question whether they are one tag."""
+    named = LabelSystem.from_list(["walk,object", "stroll,object", "walk,action", "stroll,action"])
+    merges = [Merge(tag, "stroll", "walk", "WordNet", 0.5, "needs-review") for tag in (0, 2)]
+    return replace(named, merges=tuple(merges))
+
+
+def _tags(system: LabelSystem) -> dict[tuple[str, str], int | None]:
+    return {(s.surface, s.kind): s.tag_id for s in system.surfaces}
+
+
+@pytest.mark.parametrize(("kind", "other"), [("object", "action"), ("action", "object")])
+def test_an_answer_is_about_one_part_of_speech(walks: LabelSystem, kind: str, other: str) -> None:
+    row = {"surface": "stroll", "into": "walk"}
+    one, two = (
+        {**row, "kind": k, "state": s} for k, s in ((kind, "confirmed"), (other, "rejected"))
+    )
+    for now in (apply_review(walks, [one, two]), apply_review(walks, [two, one])):
+        tags = _tags(now)
+        assert tags["stroll", kind] == tags["walk", kind]
+        assert tags["stroll", other] != tags["walk", other]
+        states = {now.kinds[m.tag_id]: m.state for m in now.merges}
+        assert states == {kind: "confirmed", other: "rejected"}
+    both = apply_review(walks, [one, {**two, "state": "confirmed"}])
+    assert len(set(_tags(both).values())) == 2
+
+
+def test_an_object_and_a_scene_are_one_part_of_speech() -> None:
+    named = LabelSystem.from_list(["beach,scene", "shore,object"])
+    asked = replace(named, merges=(Merge(1, "beach", "shore", "WordNet", 0.5, "needs-review"),))
+    confirmed = _answer(asked, "beach", "confirmed")
+    assert _tag(confirmed, "beach") == _tag(confirmed, "shore") == 1
+
+
 def test_rows_left_as_they_are_change_nothing(system: LabelSystem) -> None:
     assert apply_review(system, questions(system)).digest == system.digest
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_files_hold_the_rows(system: LabelSystem, tmp_path: Path, suffix: str) -> None:
+def test_files_hold_the_rows(
+    system: LabelSystem, tmp_path: Path, suffix: str, encoding: str
+) -> None:
+    """Also where an editor or Excel has put a byte order mark before them."""
     path, rows = tmp_path / f"review{suffix}", questions(system, every=True)
-    path.write_text(to_text(rows, suffix), encoding="utf-8")
+    path.write_text(to_text(rows, suffix), encoding)
     assert [{c: str(r[c]) for c in COLUMNS} for r in read_rows(path)] == [
         {c: str(r[c]) for c in COLUMNS} for r in rows
     ]
@@ -85,7 +125,10 @@ def test_files_hold_the_rows(system: LabelSystem, tmp_path: Path, suffix: str) -
     [
         ({"surface": "a", "into": "b"}, "columns"),
         ({"surface": "a", "into": "b", "kind": None, "state": None}, "columns"),
-        ({"surface": "a", "into": "b", "kind": "object", "state": "rejected"}, "'a' into 'b'"),
+        (
+            {"surface": "a", "into": "b", "kind": "object", "state": "rejected"},
+            r"'a' into 'b' \(object\)",
+        ),
         ({"surface": "a", "into": "b", "kind": "object", "state": "maybe"}, "maybe"),
         ({"surface": "a", "into": "b", "kind": "thing", "state": "rejected"}, "thing"),
         ({"surface": "a", "into": "", "kind": "object", "state": "rejected"}, "never say 'a'"),

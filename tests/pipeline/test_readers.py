@@ -129,6 +129,26 @@ def test_parquet_embedded_images_in_a_folder_of_splits(tmp_path: Path) -> None:
     assert [b.name for b in bad] == ["train-00000-of-00001.parquet:2"]
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("data-00000-of-00001.parquet", None), ("0000.parquet", None), ("part-00000.parquet", None),
+        ("test/0000.parquet", "eval"), ("train/part-00000.parquet", "train"),
+        ("train/val_0.parquet", "eval"), ("default/test.parquet", "eval"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("format", ["parquet", "hf"])
+def test_only_words_for_splits_in_names_of_parquet_name_one(
+    tmp_path: Path, name: str, split: str | None, format: str
+) -> None:
+    path = tmp_path / "photos" / name
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"image": ["a.jpg"], "caption": ["a cat"]}), path)
+    good, bad = read(tmp_path / "photos", format)
+    assert [r.split for r in good] == [split]
+    assert not bad
+
+
 def test_parquet_of_bytes_over_many_row_groups(tmp_path: Path) -> None:
     count = 1000
     table = pa.table({

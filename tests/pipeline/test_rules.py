@@ -160,6 +160,24 @@ def test_those_that_a_budget_left_out_still_say_what_the_tag_looks_like() -> Non
     assert rule(alone, CleanConfig(), 0).drop.sum() < len(expected) / 2
 
 
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_budget_may_leave_fewer_images_than_wrong_tags_are_expected(name: str) -> None:
+    """The share that is wrong is of all images; the detector has looked at the doubtful ones."""
+    tag = replace(evidence(right=2, wrong=10), unseen_scores=np.full(250, 0.9, np.float32))
+    opinions = find_rule(name)(tag, CleanConfig(), 0)
+    assert len(opinions.drop) == len(opinions.reasons) == 12
+    assert not opinions.drop[:2].any()
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_judges_that_are_quite_sure_drop_nothing(name: str) -> None:
+    tag = replace(evidence(right=100, wrong=0), slope=10.0)
+    sure = replace(
+        tag, image_scores=np.ones(100, np.float32), absent_scores=np.zeros(9, np.float32)
+    )
+    assert not find_rule(name)(sure, CleanConfig(), 0).drop.any()
+
+
 def test_midpoints_are_those_of_each_tag() -> None:
     scores = sigmoid(np.array([[2.0, 1.0, 4.0], [-4.0, 1.0, 0.0], [-2.0, 1.0, -1.0]]))
     scores[0, 2] = 0  # not learned there
