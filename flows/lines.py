@@ -27,7 +27,7 @@ def caption_lines(file: str) -> Iterator[list[str]]:
         raise SourceError("standard input is closed; name a file or pipe captions in")
     with (
         nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source,
-        io.TextIOWrapper(source, encoding="utf-8", errors="replace", newline="\n") as stream,
+        io.TextIOWrapper(source, encoding="utf-8-sig", errors="replace", newline="\n") as stream,
     ):
         lines = (line.rstrip("\r\n") for line in stream)
         while batch := list(islice(lines, BATCH)):

@@ -194,7 +194,7 @@ def test_parse_writes_utf8_whatever_the_locale_and_needs_an_input() -> None:
     command = [sys.executable, "-m", "flows", "parse"]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
-        command, input="a caf\u00e9 dog\n".encode(), capture_output=True, cwd=ROOT,
+        command, input="a caf\u00e9 dog\n".encode("utf-8-sig"), capture_output=True, cwd=ROOT,
         env=environment, timeout=120, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout.decode())["caption"] == "a caf\u00e9 dog"

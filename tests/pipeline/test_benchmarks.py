@@ -13,7 +13,7 @@ from pipeline.errors import SourceError
 
 def write(folder: Path, annotations: str, names: str = "dog \ncat\ntennis court\ndog\n") -> Path:
     (folder / "names.txt").write_text(names)
-    (folder / "a.txt").write_text(annotations)
+    (folder / "a.txt").write_text(annotations, encoding="utf-8-sig")  # as some editors write it
     return folder
 
 

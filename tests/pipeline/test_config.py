@@ -24,6 +24,12 @@ def test_a_recipe_keeps_what_a_setting_does_not_name(tmp_path: Path) -> None:
     assert load_config() == Config()
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.toml", "seed = 3\n"), ("a.yaml", "seed: 3\n")])
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert load_config(tmp_path / name) == Config(seed=3)
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
