@@ -296,7 +296,9 @@ def _commit_source(
     """A ledger row for the source as a whole: each record is in the lake or among the rejects."""
     have = set(lake.query("SELECT image_id FROM current_images").column(0).to_pylist())
     kept = sum(records for image_id, records in of_image.items() if image_id in have)
-    key = digest_keys([*of_image, *(f"{row['item']}\0{row['reason']}" for row in rejects)])
+    # Not by its uri: where a source lies is no content.
+    said = (f"{row['item']}\0{row['reason']}\0{row['detail']}" for row in rejects)
+    key = digest_keys([*of_image, *said])
     unit = f"source-{digest([read, key])}"
     work = digest(["read", unit])
     files = {}

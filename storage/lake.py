@@ -14,10 +14,9 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from duckdb_extensions import import_extension
 
-from storage import catalog
+from storage import catalog, staged
 from storage.crash import crash_point
 from storage.errors import BadSQL, DiskFull, NewerLake, NotALake, StorageError
 from storage.schemas import CATALOG_VERSION, LEDGER, RUNS, TABLES
@@ -206,27 +205,17 @@ class Lake:
     def stage_file(self, table: str, name: str, rows: pa.Table) -> Path:
         """Write rows as a Parquet file that `commit` can register; not visible until then.
 
-        The name is derived from the work alone, so a repeated attempt overwrites its own leftovers.
+        `name` is derived from the work alone. The file's own name is new each time, for another
+        attempt at the same work may be registered already; `commit` removes what others left.
+
+        Raises:
+            DiskFull: there is no space left.
         """
         folder = self.path / "data" / "main" / table
-        path = folder / f"{name}.parquet"
+        rows = rows.select(TABLES[table].schema.names).cast(TABLES[table].schema)
         with no_space_is_clear(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            rows = rows.select(TABLES[table].schema.names).cast(TABLES[table].schema)
-            # Blobs of float16 do not compress; skipping zstd and dictionaries halves the time.
-            blobs = [f.name for f in rows.schema if pa.types.is_binary(f.type)]
-            plain = [name for name in rows.schema.names if name not in blobs]
-            pq.write_table(
-                rows,
-                path,
-                compression={
-                    name: "none" if name in blobs else "zstd" for name in rows.schema.names
-                },
-                use_dictionary=[
-                    n for n in plain if not pa.types.is_list(rows.schema.field(n).type)
-                ],
-            )
-        return path
+            return staged.write(folder, name, rows)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -240,8 +229,12 @@ class Lake:
     ) -> bool:
         """Register staged files and their ledger rows in one transaction.
 
-        A ledger row whose work is already the current one of its unit means that somebody else
-        committed it meanwhile; then nothing is written and False returns.
+        A ledger row whose work is done means that somebody else committed it meanwhile; then the
+        files are removed, nothing is written and False returns.
+
+        Raises:
+            DiskFull: there is no space left.
+            StorageError: a file cannot be registered.
         """
         with self.locked(), no_space_is_clear(self.path):
             works = [row["work_id"] for row in ledger]
@@ -251,6 +244,7 @@ class Lake:
                 {"works": works},
             ).fetchall()
             if done and files:
+                staged.remove(files)
                 return False
             with self._transaction(message):
                 for table, paths in files.items():
@@ -260,6 +254,7 @@ class Lake:
                         )
                 self._insert_ledger(ledger, newest)
                 crash_point(f"{message}:committing")
+            staged.sweep(files)
         return True
 
     def record_run(self, row: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.config import IngestConfig
 from pipeline.ingest import IngestSummary, ingest
-from pipeline.readers import ReaderOptions, open_source
+from pipeline.readers import BadRecord, ReaderOptions, open_source
 from storage.lake import Lake
 
 
@@ -59,3 +59,13 @@ def test_a_picture_said_of_both_splits_is_for_evaluation(tmp_path: Path) -> None
 def test_what_one_row_says_counts_more_than_what_another_leaves_open(tmp_path: Path) -> None:
     rows = "a.png,x,\ncopy.png,y,train\nb.png,z,\n"
     assert ingested(tmp_path, rows, eval_share=0.99)[1] == {"a.png": "train", "b.png": "eval"}
+
+
+def test_the_same_rows_refused_in_other_words_are_rejects_of_their_own(tmp_path: Path) -> None:
+    words = ["short", "a detail that is so much longer that its file is another one"]
+    with Lake.create(tmp_path / "lake") as lake:
+        for detail in (*words, words[0]):
+            rows = [BadRecord(f"row {n}", "source", "broken", detail) for n in range(3)]
+            assert ingest(lake, rows, IngestConfig()).rejected == 3
+        found = lake.query("SELECT detail FROM current_rejects ORDER BY ALL").column(0).to_pylist()
+    assert found == sorted(3 * words)

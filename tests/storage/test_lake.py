@@ -66,6 +66,28 @@ def test_the_same_work_is_committed_once(lake: Lake) -> None:
     assert surfaces(lake, "mentions") == ["dog"]
 
 
+def files_of(lake: Lake) -> int:
+    return len(list((lake.path / "data" / "main" / "mentions").iterdir()))
+
+
+def test_a_registered_file_is_never_written_to(lake: Lake) -> None:
+    commit(lake, "w", "u", "dog")
+    path = lake.stage_file("mentions", "w", mention("w", "a word so long that the file grows"))
+    assert surfaces(lake) == ["dog"]
+    assert not lake.commit({"mentions": [path]}, [ledger_row("w", "u")], "parse")
+    assert surfaces(lake) == ["dog"]
+    assert files_of(lake) == 1
+
+
+def test_what_a_killed_attempt_leaves_goes_with_the_commit_of_its_work(lake: Lake) -> None:
+    lake.stage_file("mentions", "w", mention("w", "dog"))
+    commit(lake, "w-1", "other", "cat")
+    assert files_of(lake) == 2
+    commit(lake, "w", "u", "dog")
+    assert files_of(lake) == 2
+    assert surfaces(lake) == ["cat", "dog"]
+
+
 def test_a_failing_commit_leaves_nothing(lake: Lake) -> None:
     path = lake.stage_file("mentions", "w", mention("w", "dog"))
     with pytest.raises(StorageError):
