@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
+import pytest
 from PIL import Image
 
 from pipeline.config import IngestConfig
-from pipeline.ingest import IngestSummary, ingest
+from pipeline.ingest import IngestSummary, _keep, ingest
 from pipeline.readers import BadRecord, ReaderOptions, open_source
 from storage.lake import Lake
 
@@ -69,3 +72,22 @@ def test_the_same_rows_refused_in_other_words_are_rejects_of_their_own(tmp_path:
             assert ingest(lake, rows, IngestConfig()).rejected == 3
         found = lake.query("SELECT detail FROM current_rejects ORDER BY ALL").column(0).to_pylist()
     assert found == sorted(3 * words)
+
+
+def test_two_threads_that_keep_the_same_bytes_share_one_blob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_wrote = Barrier(2, timeout=10)
+    write = Path.write_bytes
+
+    def written(path: Path, data: bytes) -> int:
+        count = write(path, data)
+        both_wrote.wait()
+        return count
+
+    monkeypatch.setattr(Path, "write_bytes", written)
+    with ThreadPoolExecutor(2) as pool:
+        names = [pool.submit(_keep, tmp_path, "abcd", b"bytes") for _ in range(2)]
+        assert [name.result() for name in names] == ["lake:blobs/ab/abcd"] * 2
+    assert [path.name for path in (tmp_path / "blobs" / "ab").iterdir()] == ["abcd"]
+    assert (tmp_path / "blobs" / "ab" / "abcd").read_bytes() == b"bytes"
