@@ -35,6 +35,8 @@ from storage.lake import Lake
 SPLITS = ("train", "eval")
 _BATCH = 512
 _FOLD_KEYS = 1 << 31
+_LOCK = ".ingest.lock"
+"""Beside the lake's own, which each commit takes for itself."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,11 @@ def ingest(
     if not read:
         raise SourceError("the source holds no records; check its path and --format")
     of_image = {image_id: image.records for image_id, image in images.items()}
-    known = _drop_known(lake, images)
-    shards = _commit(lake, images, config.shard_size, run_id)
-    _commit_source(lake, read, of_image, rejects, run_id)
+    # Of two ingests at once, the second to come here sees all that the first has brought.
+    with lake.locked(_LOCK):
+        known = _drop_known(lake, images)
+        shards = _commit(lake, images, config.shard_size, run_id)
+        _commit_source(lake, read, of_image, rejects, run_id)
     new_captions = sum(len(image.captions) for image in images.values())
     new_images = sum(1 for image in images.values() if image.row)
     return IngestSummary(read, new_images, new_captions, known, len(rejects), shards)

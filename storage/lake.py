@@ -218,9 +218,10 @@ class Lake:
             return staged.write(folder, name, rows)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lake's write lock: one committer at a time on this file system."""
-        with (self.path / ".lock").open("w") as lock:
+    def locked(self, name: str = ".lock") -> Iterator[None]:
+        """Hold a lock of the lake on this file system; by default its write lock, which makes one
+        committer at a time."""
+        with (self.path / name).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from pipeline import ingest as ingesting
 from pipeline.config import IngestConfig
 from pipeline.ingest import IngestSummary, _keep, ingest
-from pipeline.readers import BadRecord, ReaderOptions, open_source
+from pipeline.readers import BadRecord, ReaderOptions, Record, open_source
 from storage.lake import Lake
 
 
@@ -91,3 +93,32 @@ def test_two_threads_that_keep_the_same_bytes_share_one_blob(
         assert [name.result() for name in names] == ["lake:blobs/ab/abcd"] * 2
     assert [path.name for path in (tmp_path / "blobs" / "ab").iterdir()] == ["abcd"]
     assert (tmp_path / "blobs" / "ab" / "abcd").read_bytes() == b"bytes"
+
+
+def test_two_ingests_at_once_bring_a_picture_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+    Lake.create(tmp_path / "lake").close()
+    commit = ingesting._commit
+
+    def bring(caption: str) -> int:
+        with Lake.open(tmp_path / "lake") as lake:
+            record = Record("a.png", str(tmp_path / "a.png"), (caption,))
+            return ingest(lake, [record], IngestConfig()).new_images
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def second_comes_in_between(*arguments: Any) -> int:
+            monkeypatch.setattr(ingesting, "_commit", commit)
+            second.append(pool.submit(bring, "another caption"))
+            wait(second, timeout=2)
+            return commit(*arguments)
+
+        second: list[Future[int]] = []
+        monkeypatch.setattr(ingesting, "_commit", second_comes_in_between)
+        assert bring("a caption") == 1
+        assert second[0].result() == 0
+    with Lake.open(tmp_path / "lake", read_only=True) as lake:
+        assert lake.scalar("SELECT count(*) FROM current_images") == 1
+        assert lake.scalar("SELECT count(*) FROM current_captions") == 2
