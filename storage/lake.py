@@ -230,30 +230,27 @@ class Lake:
     ) -> bool:
         """Register staged files and their ledger rows in one transaction.
 
-        A ledger row whose work is done means that somebody else committed it meanwhile; then the
-        files are removed, nothing is written and False returns.
+        A ledger row whose work is done means that somebody else committed it meanwhile; then it
+        and the work's rows are left out. False when nothing was left to write.
 
         Raises:
             DiskFull: there is no space left.
             StorageError: a file cannot be registered.
         """
         with self.locked(), no_space_is_clear(self.path):
-            works = [row["work_id"] for row in ledger]
-            [[newest, done]] = self._connection.execute(
-                "SELECT coalesce(max(seq), 0), count(*) FILTER (list_contains($works, work_id)) "
-                "FROM ledger",
-                {"works": works},
-            ).fetchall()
-            if done and files:
-                staged.remove(files)
-                return False
+            if files and (done := self._done(ledger)):
+                ledger = [row for row in ledger if row["work_id"] not in done]
+                if not ledger:
+                    staged.remove(files)
+                    return False
+                staged.leave_out(files, done)
             with self._transaction(message):
                 for table, paths in files.items():
                     for path in paths:
                         self._connection.execute(
                             f"CALL ducklake_add_data_files('lake', '{table}', {quote(str(path))})"
                         )
-                self._insert_ledger(ledger, newest)
+                self._insert_ledger(ledger)
                 crash_point(f"{message}:committing")
             staged.sweep(files)
         return True
@@ -264,8 +261,16 @@ class Lake:
         with self.locked(), no_space_is_clear(self.path), self._transaction("run"):
             self._append("runs", rows)
 
-    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]], newest: int) -> None:
-        now = utc_now()
+    def _done(self, ledger: Sequence[Mapping[str, Any]]) -> set[str]:
+        """The works of some ledger rows that are done."""
+        found = self._connection.execute(
+            "SELECT work_id FROM ledger WHERE list_contains($works, work_id)",
+            {"works": [row["work_id"] for row in ledger]},
+        ).fetchall()
+        return {work for (work,) in found}
+
+    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]]) -> None:
+        now, newest = utc_now(), self.scalar("SELECT coalesce(max(seq), 0) FROM ledger")
         rows = [
             {**row, "seq": newest + position + 1, "committed_at": now}
             for position, row in enumerate(ledger)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Files = Mapping[str, Sequence[Path]]
@@ -17,6 +18,11 @@ Files = Mapping[str, Sequence[Path]]
 def write(folder: Path, name: str, rows: pa.Table) -> Path:
     """Write rows under a name that is new and begins with `name`; what fails leaves no file."""
     path = folder / f"{name}-{uuid4().hex}.parquet"
+    _write(path, rows)
+    return path
+
+
+def _write(path: Path, rows: pa.Table) -> None:
     # Blobs of float16 do not compress; skipping zstd and dictionaries halves the time.
     blobs = [f.name for f in rows.schema if pa.types.is_binary(f.type)]
     plain = [f.name for f in rows.schema if f.name not in blobs and not pa.types.is_list(f.type)]
@@ -26,7 +32,13 @@ def write(folder: Path, name: str, rows: pa.Table) -> Path:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return path
+
+
+def leave_out(files: Files, works: Collection[str]) -> None:
+    """Write files again, in their place, without the rows of some works."""
+    for path in chain.from_iterable(files.values()):
+        rows = pq.ParquetFile(path).read()
+        _write(path, rows.filter(~pc.field("work_id").isin(list(works))))
 
 
 def remove(files: Files) -> None:

@@ -79,6 +79,18 @@ def test_a_registered_file_is_never_written_to(lake: Lake) -> None:
     assert files_of(lake) == 1
 
 
+def test_of_a_group_that_is_done_in_part_the_rest_is_committed(lake: Lake) -> None:
+    commit(lake, "w1", "u1", "dog")
+    both = pa.concat_tables([mention("w1", "dog"), mention("w2", "cat")])
+    path = lake.stage_file("mentions", "both", both)
+    assert lake.commit(
+        {"mentions": [path]}, [ledger_row("w1", "u1"), ledger_row("w2", "u2")], "parse"
+    )
+    assert surfaces(lake) == surfaces(lake, "mentions") == ["cat", "dog"]
+    units = lake.query("SELECT unit FROM ledger ORDER BY seq").column(0).to_pylist()
+    assert units == ["u1", "u2"]
+
+
 def test_what_a_killed_attempt_leaves_goes_with_the_commit_of_its_work(lake: Lake) -> None:
     lake.stage_file("mentions", "w", mention("w", "dog"))
     commit(lake, "w-1", "other", "cat")
