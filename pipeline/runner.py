@@ -110,8 +110,10 @@ class Runner:
         stage = CYCLE[name](self.config, self.cycle)
         fingerprint = self.fingerprint(name)
         if stage.pinned and not forced:
-            current = self.current(name)
-            if current and current["fingerprint"] == fingerprint:
+            settled = self._settled(stage, fingerprint)
+            if settled and settled != self.current(name):
+                self.lake.commit({}, [settled | {"run_id": self.run_id}], name)
+            if settled:
                 return []
         if name == next(iter(CYCLE)):
             take_back(self.lake, self.run_id)
@@ -134,8 +136,7 @@ class Runner:
             stage = kind(self.config, self.cycle)
             stage.check()
             fingerprint, units = self.fingerprint(name), self.units(stage)
-            current = self.current(name) if stage.pinned else None
-            if current and current["fingerprint"] == fingerprint:
+            if stage.pinned and self._settled(stage, fingerprint):
                 left = 0
             else:
                 works = self.lake.query(
@@ -268,6 +269,23 @@ class Runner:
         if len(found) == 1:
             return found[0]
         return found[0] | {"artifact": digest([row["artifact"] for row in found])}
+
+    def _settled(self, stage: Stage, fingerprint: str) -> dict[str, Any] | None:
+        """The ledger row that a pinned stage stays with; None where it has to run.
+
+        Of an edited stage it may be an older one: the newest with that fingerprint.
+        """
+        current = self.current(stage.name)
+        if current and current["fingerprint"] == fingerprint:
+            return current
+        if not stage.edited:
+            return None
+        rows: list[dict[str, Any]] = self.lake.query(
+            "SELECT * FROM ledger WHERE stage = $stage AND fingerprint = $fingerprint "
+            "ORDER BY seq DESC LIMIT 1",
+            {"stage": stage.name, "fingerprint": fingerprint},
+        ).to_pylist()
+        return rows[0] if rows else None
 
     def _not_done(self, stage: Stage, fingerprint: str, units: list[Unit]) -> list[Unit]:
         """Units without a row for this work; where an older work fits again, make it current."""

@@ -230,8 +230,8 @@ class Lake:
     ) -> bool:
         """Register staged files and their ledger rows in one transaction.
 
-        A ledger row whose work is done means that somebody else committed it meanwhile; then it
-        and the work's rows are left out. False when nothing was left to write.
+        Rows of works that are done, such as by somebody else meanwhile, are left out. A work that
+        is done and not the current one of its unit is so again. False when nothing was left to do.
 
         Raises:
             DiskFull: there is no space left.
@@ -239,11 +239,13 @@ class Lake:
         """
         with self.locked(), no_space_is_clear(self.path):
             if files and (done := self._done(ledger)):
-                ledger = [row for row in ledger if row["work_id"] not in done]
+                if done.keys() >= {row["work_id"] for row in ledger}:
+                    files = staged.remove(files)
+                else:
+                    staged.leave_out(files, done)
+                ledger = [row for row in ledger if not done.get(row["work_id"])]
                 if not ledger:
-                    staged.remove(files)
                     return False
-                staged.leave_out(files, done)
             with self._transaction(message):
                 for table, paths in files.items():
                     for path in paths:
@@ -261,13 +263,15 @@ class Lake:
         with self.locked(), no_space_is_clear(self.path), self._transaction("run"):
             self._append("runs", rows)
 
-    def _done(self, ledger: Sequence[Mapping[str, Any]]) -> set[str]:
-        """The works of some ledger rows that are done."""
+    def _done(self, ledger: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+        """Which works of some ledger rows are done, and whether each is its unit's current one."""
         found = self._connection.execute(
-            "SELECT work_id FROM ledger WHERE list_contains($works, work_id)",
-            {"works": [row["work_id"] for row in ledger]},
+            "SELECT work_id, bool_or(newest) FROM (SELECT work_id, "
+            "seq = max(seq) OVER (PARTITION BY stage, unit) AS newest FROM ledger "
+            "WHERE list_contains($units, unit)) WHERE list_contains($works, work_id) GROUP BY ALL",
+            {"units": [row["unit"] for row in ledger], "works": [row["work_id"] for row in ledger]},
         ).fetchall()
-        return {work for (work,) in found}
+        return dict(found)
 
     def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]]) -> None:
         now, newest = utc_now(), self.scalar("SELECT coalesce(max(seq), 0) FROM ledger")

@@ -41,10 +41,11 @@ def leave_out(files: Files, works: Collection[str]) -> None:
         _write(path, rows.filter(~pc.field("work_id").isin(list(works))))
 
 
-def remove(files: Files) -> None:
-    """Remove files that will not be registered."""
+def remove(files: Files) -> Files:
+    """Remove files; returns those that are left to register, which are none."""
     for path in chain.from_iterable(files.values()):
         path.unlink(missing_ok=True)
+    return {}
 
 
 def sweep(registered: Files) -> None:

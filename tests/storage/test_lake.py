@@ -79,6 +79,15 @@ def test_a_registered_file_is_never_written_to(lake: Lake) -> None:
     assert files_of(lake) == 1
 
 
+def test_a_work_that_is_done_and_not_current_is_current_again(lake: Lake) -> None:
+    commit(lake, "w1", "u", "dog")
+    commit(lake, "w2", "u", "cat")
+    assert commit(lake, "w1", "u", "dog")
+    assert surfaces(lake) == ["dog"]
+    assert surfaces(lake, "mentions") == ["cat", "dog"]
+    assert not commit(lake, "w1", "u", "dog")
+
+
 def test_of_a_group_that_is_done_in_part_the_rest_is_committed(lake: Lake) -> None:
     commit(lake, "w1", "u1", "dog")
     both = pa.concat_tables([mention("w1", "dog"), mention("w2", "cat")])
