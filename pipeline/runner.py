@@ -75,7 +75,7 @@ class Runner:
         `force` names pinned stages that must look at new data.
 
         Raises:
-            PlanError: an unknown stage.
+            PlanError: an unknown stage, or as `check`.
             ImbalanceError: a stage lost rows; nothing of that unit was written.
         """
         names = stage_names(first, until)
@@ -87,11 +87,17 @@ class Runner:
         """Tell what is wrong with the lake or the settings of some stages before any work.
 
         Raises:
-            PlanError: no images yet, or settings that a stage cannot do with.
+            PlanError: no images yet, a retraining before the first run, or settings that a stage
+                cannot do with.
         """
         if not self.lake.scalar("SELECT count(*) FROM current_images"):
             raise PlanError(
                 f"{self.lake.path}: no images yet; run `tagwright ingest SOURCE --images DIR` first"
+            )
+        alone = "retrain" in names and "baseline" not in names
+        if alone and not self.lake.scalar("SELECT count(*) FROM current_models"):
+            raise PlanError(
+                f"{self.lake.path}: nothing to retrain on yet; run `tagwright run` first"
             )
         for name in names:
             CYCLE[name](self.config, self.cycle).check()
