@@ -36,7 +36,7 @@ def read_benchmark(annotations: Path, names: Path, images: Path) -> BenchmarkSet
     for place, name in enumerate(listed):
         places.setdefault(name, []).append(place)
     try:
-        lines = annotations.read_text(encoding="utf-8").splitlines()
+        lines = annotations.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{annotations}: cannot be read: {error}") from error
     rows = [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]

@@ -235,7 +235,7 @@ def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"config {path}: {' '.join(str(error).split())}") from None

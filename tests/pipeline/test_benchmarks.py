@@ -28,6 +28,12 @@ def test_names_and_numbers_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_path(tmp_path: Path) -> None:
+    write(tmp_path, "\N{BYTE ORDER MARK}1.jpg,cat\n")
+    found = read_benchmark(tmp_path / "a.txt", tmp_path / "names.txt", Path("images"))
+    assert found.images == [Path("images/1.jpg")]
+
+
 @pytest.mark.parametrize(
     ("annotations", "message"),
     [

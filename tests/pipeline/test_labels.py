@@ -24,6 +24,7 @@ from pipeline.labels import (
     current_system,
     label_of,
     published_thresholds,
+    read_system,
     system_named,
     versions,
     with_counts,
@@ -193,6 +194,12 @@ def test_a_run_after_a_change_keeps_it(demo_copy: Path) -> None:
     done = Runner(lake, CONFIG).run(until="label")
     assert [row.ran for row in done] == [0, 0]
     assert find(system_named(lake, None), "unicorn")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    system = LabelSystem.from_list(["dog,object", "sofa,object"])
+    (tmp_path / "system.csv").write_text(to_csv(system), encoding="utf-8-sig")
+    assert read_system(tmp_path / "system.csv").version == system.version
 
 
 def _label(lake: Path, config: Config, forced: bool = False) -> set[str]:
