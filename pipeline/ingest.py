@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -34,6 +35,8 @@ from storage.lake import Lake
 SPLITS = ("train", "eval")
 _BATCH = 512
 _FOLD_KEYS = 1 << 31
+_LOCK = ".ingest.lock"
+"""Beside the lake's own, which each commit takes for itself."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,11 @@ def ingest(
     if not read:
         raise SourceError("the source holds no records; check its path and --format")
     of_image = {image_id: image.records for image_id, image in images.items()}
-    known = _drop_known(lake, images)
-    shards = _commit(lake, images, config.shard_size, run_id)
-    _commit_source(lake, read, of_image, rejects, run_id)
+    # Of two ingests at once, the second to come here sees all that the first has brought.
+    with lake.locked(_LOCK):
+        known = _drop_known(lake, images)
+        shards = _commit(lake, images, config.shard_size, run_id)
+        _commit_source(lake, read, of_image, rejects, run_id)
     new_captions = sum(len(image.captions) for image in images.values())
     new_images = sum(1 for image in images.values() if image.row)
     return IngestSummary(read, new_images, new_captions, known, len(rejects), shards)
@@ -166,9 +171,13 @@ def _keep(lake: Path, image_id: str, data: bytes) -> str:
     path = lake / inside
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        # Its own: records that share a picture are looked at by several threads at once.
+        temporary = path.with_suffix(f".{uuid4().hex}.tmp")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     return f"{INSIDE}{inside}"
 
 
@@ -296,7 +305,9 @@ def _commit_source(
     """A ledger row for the source as a whole: each record is in the lake or among the rejects."""
     have = set(lake.query("SELECT image_id FROM current_images").column(0).to_pylist())
     kept = sum(records for image_id, records in of_image.items() if image_id in have)
-    key = digest_keys([*of_image, *(f"{row['item']}\0{row['reason']}" for row in rejects)])
+    # Not by its uri: where a source lies is no content.
+    said = (f"{row['item']}\0{row['reason']}\0{row['detail']}" for row in rejects)
+    key = digest_keys([*of_image, *said])
     unit = f"source-{digest([read, key])}"
     work = digest(["read", unit])
     files = {}

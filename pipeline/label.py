@@ -41,6 +41,7 @@ class BuildLabels(Stage):
     doc = "mentions -> label system"
     unit = "corpus"
     pinned = True
+    edited = True
     reads = ("mentions", "images")
     writes = (
         "labels", "label_surfaces", "label_merges", "label_parents", "label_akin",

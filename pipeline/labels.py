@@ -113,11 +113,16 @@ def _version(lake: Lake, version: str) -> LabelSystem:
 
 
 def read_system(path: Path, thresholds: Path | None = None) -> LabelSystem:
-    """A label system from a file: a `.csv` of `labels export`, or a published `.txt` list."""
+    """A label system from a file: a `.csv` of `labels export`, or a published `.txt` list.
+
+    Raises:
+        PlanError: the file cannot be read.
+        ParsingError: it holds no label system.
+    """
     if path.suffix == ".txt":
         return PublishedList.read(path, thresholds).system()
     try:
-        return from_csv(path.read_text(encoding="utf-8"), str(path))
+        return from_csv(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"{path}: cannot be read: {error}") from error
 

@@ -75,7 +75,7 @@ class Runner:
         `force` names pinned stages that must look at new data.
 
         Raises:
-            PlanError: an unknown stage.
+            PlanError: an unknown stage, or as `check`.
             ImbalanceError: a stage lost rows; nothing of that unit was written.
         """
         names = stage_names(first, until)
@@ -87,11 +87,17 @@ class Runner:
         """Tell what is wrong with the lake or the settings of some stages before any work.
 
         Raises:
-            PlanError: no images yet, or settings that a stage cannot do with.
+            PlanError: no images yet, a retraining before the first run, or settings that a stage
+                cannot do with.
         """
         if not self.lake.scalar("SELECT count(*) FROM current_images"):
             raise PlanError(
                 f"{self.lake.path}: no images yet; run `tagwright ingest SOURCE --images DIR` first"
+            )
+        alone = "retrain" in names and "baseline" not in names
+        if alone and not self.lake.scalar("SELECT count(*) FROM current_models"):
+            raise PlanError(
+                f"{self.lake.path}: nothing to retrain on yet; run `tagwright run` first"
             )
         for name in names:
             CYCLE[name](self.config, self.cycle).check()
@@ -110,8 +116,10 @@ class Runner:
         stage = CYCLE[name](self.config, self.cycle)
         fingerprint = self.fingerprint(name)
         if stage.pinned and not forced:
-            current = self.current(name)
-            if current and current["fingerprint"] == fingerprint:
+            settled = self._settled(stage, fingerprint)
+            if settled and settled != self.current(name):
+                self.lake.commit({}, [settled | {"run_id": self.run_id}], name)
+            if settled:
                 return []
         if name == next(iter(CYCLE)):
             take_back(self.lake, self.run_id)
@@ -134,8 +142,7 @@ class Runner:
             stage = kind(self.config, self.cycle)
             stage.check()
             fingerprint, units = self.fingerprint(name), self.units(stage)
-            current = self.current(name) if stage.pinned else None
-            if current and current["fingerprint"] == fingerprint:
+            if stage.pinned and self._settled(stage, fingerprint):
                 left = 0
             else:
                 works = self.lake.query(
@@ -268,6 +275,23 @@ class Runner:
         if len(found) == 1:
             return found[0]
         return found[0] | {"artifact": digest([row["artifact"] for row in found])}
+
+    def _settled(self, stage: Stage, fingerprint: str) -> dict[str, Any] | None:
+        """The ledger row that a pinned stage stays with; None where it has to run.
+
+        Of an edited stage it may be an older one: the newest with that fingerprint.
+        """
+        current = self.current(stage.name)
+        if current and current["fingerprint"] == fingerprint:
+            return current
+        if not stage.edited:
+            return None
+        rows: list[dict[str, Any]] = self.lake.query(
+            "SELECT * FROM ledger WHERE stage = $stage AND fingerprint = $fingerprint "
+            "ORDER BY seq DESC LIMIT 1",
+            {"stage": stage.name, "fingerprint": fingerprint},
+        ).to_pylist()
+        return rows[0] if rows else None
 
     def _not_done(self, stage: Stage, fingerprint: str, units: list[Unit]) -> list[Unit]:
         """Units without a row for this work; where an older work fits again, make it current."""

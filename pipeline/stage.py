@@ -116,6 +116,9 @@ class Stage(ABC):
     """Settings that name files: `identity` holds what is in them, and where they lie is nothing."""
     pinned: ClassVar[bool] = False
     """A pinned stage runs once and is reused when new shards come, until it is forced."""
+    edited: ClassVar[bool] = False
+    """Whether people change what a pinned stage made, under its fingerprint: the newest change is
+    then what that fingerprint stands for."""
     seeded: ClassVar[bool] = False
     """Whether the stage makes random choices: only then the seed is part of its fingerprint."""
     group: ClassVar[int] = 1

@@ -14,10 +14,9 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from duckdb_extensions import import_extension
 
-from storage import catalog
+from storage import catalog, staged
 from storage.crash import crash_point
 from storage.errors import BadSQL, DiskFull, NewerLake, NotALake, StorageError
 from storage.schemas import CATALOG_VERSION, LEDGER, RUNS, TABLES
@@ -206,32 +205,23 @@ class Lake:
     def stage_file(self, table: str, name: str, rows: pa.Table) -> Path:
         """Write rows as a Parquet file that `commit` can register; not visible until then.
 
-        The name is derived from the work alone, so a repeated attempt overwrites its own leftovers.
+        `name` is derived from the work alone. The file's own name is new each time, for another
+        attempt at the same work may be registered already; `commit` removes what others left.
+
+        Raises:
+            DiskFull: there is no space left.
         """
         folder = self.path / "data" / "main" / table
-        path = folder / f"{name}.parquet"
+        rows = rows.select(TABLES[table].schema.names).cast(TABLES[table].schema)
         with no_space_is_clear(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            rows = rows.select(TABLES[table].schema.names).cast(TABLES[table].schema)
-            # Blobs of float16 do not compress; skipping zstd and dictionaries halves the time.
-            blobs = [f.name for f in rows.schema if pa.types.is_binary(f.type)]
-            plain = [name for name in rows.schema.names if name not in blobs]
-            pq.write_table(
-                rows,
-                path,
-                compression={
-                    name: "none" if name in blobs else "zstd" for name in rows.schema.names
-                },
-                use_dictionary=[
-                    n for n in plain if not pa.types.is_list(rows.schema.field(n).type)
-                ],
-            )
-        return path
+            return staged.write(folder, name, rows)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lake's write lock: one committer at a time on this file system."""
-        with (self.path / ".lock").open("w") as lock:
+    def locked(self, name: str = ".lock") -> Iterator[None]:
+        """Hold a lock of the lake on this file system; by default its write lock, which makes one
+        committer at a time."""
+        with (self.path / name).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -240,26 +230,31 @@ class Lake:
     ) -> bool:
         """Register staged files and their ledger rows in one transaction.
 
-        A ledger row whose work is already the current one of its unit means that somebody else
-        committed it meanwhile; then nothing is written and False returns.
+        Rows of works that are done, such as by somebody else meanwhile, are left out. A work that
+        is done and not the current one of its unit is so again. False when nothing was left to do.
+
+        Raises:
+            DiskFull: there is no space left.
+            StorageError: a file cannot be registered.
         """
         with self.locked(), no_space_is_clear(self.path):
-            works = [row["work_id"] for row in ledger]
-            [[newest, done]] = self._connection.execute(
-                "SELECT coalesce(max(seq), 0), count(*) FILTER (list_contains($works, work_id)) "
-                "FROM ledger",
-                {"works": works},
-            ).fetchall()
-            if done and files:
-                return False
+            if files and (done := self._done(ledger)):
+                if done.keys() >= {row["work_id"] for row in ledger}:
+                    files = staged.remove(files)
+                else:
+                    staged.leave_out(files, done)
+                ledger = [row for row in ledger if not done.get(row["work_id"])]
+                if not ledger:
+                    return False
             with self._transaction(message):
                 for table, paths in files.items():
                     for path in paths:
                         self._connection.execute(
                             f"CALL ducklake_add_data_files('lake', '{table}', {quote(str(path))})"
                         )
-                self._insert_ledger(ledger, newest)
+                self._insert_ledger(ledger)
                 crash_point(f"{message}:committing")
+            staged.sweep(files)
         return True
 
     def record_run(self, row: Mapping[str, Any]) -> None:
@@ -268,8 +263,18 @@ class Lake:
         with self.locked(), no_space_is_clear(self.path), self._transaction("run"):
             self._append("runs", rows)
 
-    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]], newest: int) -> None:
-        now = utc_now()
+    def _done(self, ledger: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+        """Which works of some ledger rows are done, and whether each is its unit's current one."""
+        found = self._connection.execute(
+            "SELECT work_id, bool_or(newest) FROM (SELECT work_id, "
+            "seq = max(seq) OVER (PARTITION BY stage, unit) AS newest FROM ledger "
+            "WHERE list_contains($units, unit)) WHERE list_contains($works, work_id) GROUP BY ALL",
+            {"units": [row["unit"] for row in ledger], "works": [row["work_id"] for row in ledger]},
+        ).fetchall()
+        return dict(found)
+
+    def _insert_ledger(self, ledger: Sequence[Mapping[str, Any]]) -> None:
+        now, newest = utc_now(), self.scalar("SELECT coalesce(max(seq), 0) FROM ledger")
         rows = [
             {**row, "seq": newest + position + 1, "committed_at": now}
             for position, row in enumerate(ledger)

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.config import IngestConfig
+from storage.lake import Lake
 from tests.conftest import ROOT, Cli
+from tests.lakes import captioned_lake
 
 MEGABYTE = 1_000_000
 
@@ -141,6 +144,16 @@ def test_a_run_without_images_says_what_to_do(bad: Path, cli: Cli) -> None:
     done = cli("run", "--lake", bad / "lake")
     assert done.returncode == 1
     assert "ingest" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_retraining_before_the_first_run_says_what_to_do(tmp_path: Path, cli: Cli) -> None:
+    lake = captioned_lake(tmp_path, IngestConfig(), 3)
+    done = cli("retrain", "--lake", lake)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {lake}: nothing to retrain on yet; run `tagwright run` first\n"
+    with Lake.open(lake, read_only=True) as opened:
+        assert not opened.scalar("SELECT count(*) FROM publications")
+        assert not opened.scalar("SELECT count(*) FROM runs")
 
 
 @pytest.mark.slow

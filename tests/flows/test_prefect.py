@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.retrain import retrain
 from flows.tasks import run_stages
 from pipeline.compare import different_tables
 from pipeline.config import IngestConfig
@@ -132,6 +133,13 @@ def test_settings_are_checked_before_the_first_task(tmp_path: Path) -> None:
     lake = captioned_lake(tmp_path, IngestConfig(), 3)
     with pytest.raises(PlanError, match="closest"):
         run_stages(str(lake), None, ["clean.rules=['closest']"], None, "publish")
+    assert stages_done(lake) == {"ingest", "read"}
+
+
+def test_nothing_is_published_where_there_is_nothing_to_retrain_on(tmp_path: Path) -> None:
+    lake = captioned_lake(tmp_path, IngestConfig(), 3)
+    with pytest.raises(PlanError, match="run `tagwright run` first"):
+        retrain.fn(str(lake))
     assert stages_done(lake) == {"ingest", "read"}
 
 

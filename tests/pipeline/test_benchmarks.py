@@ -13,7 +13,7 @@ from pipeline.errors import SourceError
 
 def write(folder: Path, annotations: str, names: str = "dog \ncat\ntennis court\ndog\n") -> Path:
     (folder / "names.txt").write_text(names)
-    (folder / "a.txt").write_text(annotations, encoding="utf-8-sig")  # as some editors write it
+    (folder / "a.txt").write_text(annotations)
     return folder
 
 
@@ -26,6 +26,12 @@ def test_names_and_numbers_are_read(tmp_path: Path) -> None:
         # a name that is listed twice counts for both; a line without a label has none
         [[0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
     )
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_path(tmp_path: Path) -> None:
+    write(tmp_path, "\N{BYTE ORDER MARK}1.jpg,cat\n")
+    found = read_benchmark(tmp_path / "a.txt", tmp_path / "names.txt", Path("images"))
+    assert found.images == [Path("images/1.jpg")]
 
 
 @pytest.mark.parametrize(

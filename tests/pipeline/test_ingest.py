@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
+import pytest
 from PIL import Image
 
+from pipeline import ingest as ingesting
 from pipeline.config import IngestConfig
-from pipeline.ingest import IngestSummary, ingest
-from pipeline.readers import ReaderOptions, open_source
+from pipeline.ingest import IngestSummary, _keep, ingest
+from pipeline.readers import BadRecord, ReaderOptions, Record, open_source
 from storage.lake import Lake
 
 
@@ -59,3 +64,61 @@ def test_a_picture_said_of_both_splits_is_for_evaluation(tmp_path: Path) -> None
 def test_what_one_row_says_counts_more_than_what_another_leaves_open(tmp_path: Path) -> None:
     rows = "a.png,x,\ncopy.png,y,train\nb.png,z,\n"
     assert ingested(tmp_path, rows, eval_share=0.99)[1] == {"a.png": "train", "b.png": "eval"}
+
+
+def test_the_same_rows_refused_in_other_words_are_rejects_of_their_own(tmp_path: Path) -> None:
+    words = ["short", "a detail that is so much longer that its file is another one"]
+    with Lake.create(tmp_path / "lake") as lake:
+        for detail in (*words, words[0]):
+            rows = [BadRecord(f"row {n}", "source", "broken", detail) for n in range(3)]
+            assert ingest(lake, rows, IngestConfig()).rejected == 3
+        found = lake.query("SELECT detail FROM current_rejects ORDER BY ALL").column(0).to_pylist()
+    assert found == sorted(3 * words)
+
+
+def test_two_threads_that_keep_the_same_bytes_share_one_blob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_wrote = Barrier(2, timeout=10)
+    write = Path.write_bytes
+
+    def written(path: Path, data: bytes) -> int:
+        count = write(path, data)
+        both_wrote.wait()
+        return count
+
+    monkeypatch.setattr(Path, "write_bytes", written)
+    with ThreadPoolExecutor(2) as pool:
+        names = [pool.submit(_keep, tmp_path, "abcd", b"bytes") for _ in range(2)]
+        assert [name.result() for name in names] == ["lake:blobs/ab/abcd"] * 2
+    assert [path.name for path in (tmp_path / "blobs" / "ab").iterdir()] == ["abcd"]
+    assert (tmp_path / "blobs" / "ab" / "abcd").read_bytes() == b"bytes"
+
+
+def test_two_ingests_at_once_bring_a_picture_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+    Lake.create(tmp_path / "lake").close()
+    commit = ingesting._commit
+
+    def bring(caption: str) -> int:
+        with Lake.open(tmp_path / "lake") as lake:
+            record = Record("a.png", str(tmp_path / "a.png"), (caption,))
+            return ingest(lake, [record], IngestConfig()).new_images
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def second_comes_in_between(*arguments: Any) -> int:
+            monkeypatch.setattr(ingesting, "_commit", commit)
+            second.append(pool.submit(bring, "another caption"))
+            wait(second, timeout=2)
+            return commit(*arguments)
+
+        second: list[Future[int]] = []
+        monkeypatch.setattr(ingesting, "_commit", second_comes_in_between)
+        assert bring("a caption") == 1
+        assert second[0].result() == 0
+    with Lake.open(tmp_path / "lake", read_only=True) as lake:
+        assert lake.scalar("SELECT count(*) FROM current_images") == 1
+        assert lake.scalar("SELECT count(*) FROM current_captions") == 2

@@ -11,8 +11,9 @@ import pytest
 from parsing.keys import Key
 from parsing.label_edits import add, diff, find, merge, split
 from parsing.label_files import from_csv, starter, to_csv, to_thresholds
-from parsing.labels import SurfaceCount, build_labels
+from parsing.labels import LabelSystem, SurfaceCount, build_labels
 from parsing.review import apply_review, questions
+from pipeline.config import Config, load_config
 from pipeline.demo import demo_config
 from pipeline.errors import PlanError
 from pipeline.label import doubts, rows_of
@@ -23,6 +24,7 @@ from pipeline.labels import (
     current_system,
     label_of,
     published_thresholds,
+    read_system,
     system_named,
     versions,
     with_counts,
@@ -192,6 +194,45 @@ def test_a_run_after_a_change_keeps_it(demo_copy: Path) -> None:
     done = Runner(lake, CONFIG).run(until="label")
     assert [row.ran for row in done] == [0, 0]
     assert find(system_named(lake, None), "unicorn")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    system = LabelSystem.from_list(["dog,object", "sofa,object"])
+    (tmp_path / "system.csv").write_text(to_csv(system), encoding="utf-8-sig")
+    assert read_system(tmp_path / "system.csv").version == system.version
+
+
+def _label(lake: Path, config: Config, forced: bool = False) -> set[str]:
+    """The names of the tags in use after the stage `label` ran."""
+    runner = Runner(lake, config)
+    with runner.lake:
+        left = {row["stage"]: row["to do"] for row in runner.outlook()}["label"]
+        jobs = runner.pending("label", forced)
+        assert forced or len(jobs) == left
+        runner.run_jobs(jobs, "test")
+        return {label.name for label in current_system(runner.lake).labels}
+
+
+def test_an_edit_outlives_a_setting_that_is_tried_and_taken_back(tmp_path: Path) -> None:
+    lake, config = tmp_path / "lake", load_config()
+    Lake.create(lake).close()
+    adopt(lake, config, LabelSystem.from_list(["dog,object", "sofa,object", "couch,object"]))
+    merged = merge(system_named(lake, None), "couch", "sofa")
+    assert adopt(lake, config, merged)
+    added = add(merged, "unicorn", "object")
+    assert adopt(lake, load_config(None, ["label.min_mentions=7"]), added)
+    assert _label(lake, config) == {"dog", "couch"}
+
+
+def test_an_edit_is_made_again_where_the_build_before_it_is_current_again(tmp_path: Path) -> None:
+    lake, config = tmp_path / "lake", load_config()
+    Lake.create(lake).close()
+    adopt(lake, config, LabelSystem.from_list(["dog,object", "sofa,object", "couch,object"]))
+    for _ in range(2):  # the second time the edit is the very work that it was before
+        assert _label(lake, config, forced=True) == {"dog", "sofa", "couch"}
+        merged = merge(system_named(lake, None), "couch", "sofa")
+        assert adopt(lake, config, merged)
+        assert system_named(lake, None).digest == merged.digest
 
 
 def test_the_starter_system_in_a_lake(demo_copy: Path) -> None:

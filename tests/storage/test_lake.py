@@ -66,6 +66,49 @@ def test_the_same_work_is_committed_once(lake: Lake) -> None:
     assert surfaces(lake, "mentions") == ["dog"]
 
 
+def files_of(lake: Lake) -> int:
+    return len(list((lake.path / "data" / "main" / "mentions").iterdir()))
+
+
+def test_a_registered_file_is_never_written_to(lake: Lake) -> None:
+    commit(lake, "w", "u", "dog")
+    path = lake.stage_file("mentions", "w", mention("w", "a word so long that the file grows"))
+    assert surfaces(lake) == ["dog"]
+    assert not lake.commit({"mentions": [path]}, [ledger_row("w", "u")], "parse")
+    assert surfaces(lake) == ["dog"]
+    assert files_of(lake) == 1
+
+
+def test_a_work_that_is_done_and_not_current_is_current_again(lake: Lake) -> None:
+    commit(lake, "w1", "u", "dog")
+    commit(lake, "w2", "u", "cat")
+    assert commit(lake, "w1", "u", "dog")
+    assert surfaces(lake) == ["dog"]
+    assert surfaces(lake, "mentions") == ["cat", "dog"]
+    assert not commit(lake, "w1", "u", "dog")
+
+
+def test_of_a_group_that_is_done_in_part_the_rest_is_committed(lake: Lake) -> None:
+    commit(lake, "w1", "u1", "dog")
+    both = pa.concat_tables([mention("w1", "dog"), mention("w2", "cat")])
+    path = lake.stage_file("mentions", "both", both)
+    assert lake.commit(
+        {"mentions": [path]}, [ledger_row("w1", "u1"), ledger_row("w2", "u2")], "parse"
+    )
+    assert surfaces(lake) == surfaces(lake, "mentions") == ["cat", "dog"]
+    units = lake.query("SELECT unit FROM ledger ORDER BY seq").column(0).to_pylist()
+    assert units == ["u1", "u2"]
+
+
+def test_what_a_killed_attempt_leaves_goes_with_the_commit_of_its_work(lake: Lake) -> None:
+    lake.stage_file("mentions", "w", mention("w", "dog"))
+    commit(lake, "w-1", "other", "cat")
+    assert files_of(lake) == 2
+    commit(lake, "w", "u", "dog")
+    assert files_of(lake) == 2
+    assert surfaces(lake) == ["cat", "dog"]
+
+
 def test_a_failing_commit_leaves_nothing(lake: Lake) -> None:
     path = lake.stage_file("mentions", "w", mention("w", "dog"))
     with pytest.raises(StorageError):
