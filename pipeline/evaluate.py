@@ -7,14 +7,21 @@ ever trained on, nor given a pseudo-label.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 
 from model.metrics import evaluate_scores
 from pipeline.columns import Floats, table_of
-from pipeline.dataset import EVAL_FEATURES, LABELS, images_of, multi_hot, vocabulary_of
+from pipeline.dataset import (
+    EVAL_FEATURES,
+    LABELS,
+    Vocabulary,
+    images_of,
+    multi_hot,
+    vocabulary_of,
+)
 from pipeline.fingerprint import digest
 from pipeline.models import FoldTagger, load_service, load_taggers
 from pipeline.stage import Batch, Context, Counts, Result, Stage
@@ -57,26 +64,44 @@ class Evaluate(Stage):
         everything = vocabulary_of(batch["labels"])
         truth = multi_hot(images, everything, batch["truth"])
         taggers = {role: found[-1] for role in ROLES if (found := _load(context, role))}
+        meant = {role: todays_ids(tagger.vocabulary, context) for role, tagger in taggers.items()}
+        common = set.intersection(*map(set, meant.values()))
+        known = np.array([tag_id in common for tag_id in everything.tag_ids], np.bool_)
+        shared = everything.subset(known)
         service = load_service(context)
-        common = set.intersection(*(set(t.vocabulary.tag_ids) for t in taggers.values()))
-        columns = np.array([i for i, t in enumerate(everything.tag_ids) if t in common], np.int64)
-        shared = everything.subset(np.isin(np.arange(len(everything)), columns))
         if service and service.digest not in {tagger.digest for tagger in taggers.values()}:
             taggers[IN_SERVICE] = service
+            meant[IN_SERVICE] = todays_ids(service.vocabulary, context)
         rows: list[dict[str, Any]] = []
         for role, tagger in taggers.items():
             if not len(images.ids):
                 break
-            scores = tagger.tagger.score(images.features)
-            own = tagger.vocabulary.columns_of(pa.array(shared.tag_ids, pa.int32()))
+            scores = of_tags(tagger.tagger.score(images.features), meant[role], shared)
             of_model = {"subject": tagger.digest, "role": role, "split": "eval"}
-            rows += metric_rows(
-                of_model, np.where(own < 0, 0, scores[:, own]), truth[:, columns], shared.tag_ids,
-                shared.kinds,
-            )  # fmt: skip
+            rows += metric_rows(of_model, scores, truth[:, known], shared.tag_ids, shared.kinds)
         table = table_of("metrics", rows)
         counts = Counts(len(images.ids), len(images.ids))
         return Result({"metrics": table}, {batch.unit: counts}, digest(table.to_pydict()))
+
+
+def todays_ids(vocabulary: Vocabulary, context: Context) -> list[int]:
+    """What the tags of a model are in the label system in use; -1 where they are none."""
+    asked = "SELECT made_as, tag_id FROM tag_ids WHERE label_version = $version"
+    found = context.query(asked, {"version": vocabulary.version}).to_pydict()
+    now = dict(zip(found["made_as"], found["tag_id"], strict=True))
+    return [now.get(tag_id, -1) for tag_id in vocabulary.tag_ids]
+
+
+def of_tags(scores: Floats, meant: Sequence[int], asked: Vocabulary) -> Floats:
+    """Scores (N, L) of a model's tags, which are `meant`, as those of other tags (N, M).
+
+    Of tags that are one by now the highest counts; what the model does not know is 0.
+    """
+    place = {tag_id: row for row, tag_id in enumerate(asked.tag_ids)}
+    found: Floats = np.zeros((len(asked), len(scores)), np.float32)
+    known = [column for column, tag_id in enumerate(meant) if tag_id in place]
+    np.maximum.at(found, [place[meant[column]] for column in known], scores.T[known])
+    return found.T
 
 
 def _load(context: Context, role: str) -> dict[int, FoldTagger]:

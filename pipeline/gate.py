@@ -43,24 +43,27 @@ class Gate(Stage):
         return Result({"promotions": table_of("promotions", [row])}, {batch.unit: counts}, artifact)
 
     def _decide(self, metrics: list[dict[str, Any]], kept: str) -> dict[str, Any]:
-        """The best tagger of the cycle against the one in service; without one, the baseline."""
+        """The best tagger against the one in service; the baseline where that has no figure."""
         by_role = {row["role"]: row for row in metrics}
-        to_beat = by_role.pop(IN_SERVICE, None) or by_role.pop("baseline", None)
-        if to_beat is None or not by_role:
+        served = next((row for row in metrics if row["subject"] == kept), None)
+        to_beat = served or by_role.get(IN_SERVICE) or by_role.get("baseline")
+        others = [row for row in metrics if to_beat and row["subject"] != to_beat["subject"]]
+        if to_beat is None or not others:
             return {
                 "model_digest": kept, "decision": "kept",
                 "reason": "no evaluation images: nothing to compare on; add some with --split eval",
             }  # fmt: skip
-        best = max(by_role.values(), key=lambda row: row["value"])
+        best = max(others, key=lambda row: row["value"])
         gain = best["value"] - to_beat["value"]
         promoted = gain > self.config.gate.min_gain
-        other = "the model in service" if to_beat["role"] == IN_SERVICE else to_beat["role"]
+        other = "the model in service" if to_beat["subject"] == kept else to_beat["role"]
         words = (
-            f"{best['role']} has mAP {best['value']:.3f}, {other} {to_beat['value']:.3f}, "
+            f"{best['role']} has mAP {best['value']:.3f}, "
+            f"{other} {to_beat['value']:.3f}, "
             f"gain {gain:+.3f}, needed more than {self.config.gate.min_gain:+.3f}"
         )
         return {
-            "model_digest": (best if promoted else to_beat)["subject"],
+            "model_digest": best["subject"] if promoted else kept,
             "decision": "promoted" if promoted else "kept",
             "reason": words,
         }

@@ -23,9 +23,10 @@ DOUBTED = """
     ANTI JOIN tags t ON t.image_id = c.image_id AND t.tag_id = c.tag_id
     WHERE c.split = 'train'
     UNION
-    SELECT s.image_id, s.tag_id FROM current_tag_scores s
+    SELECT s.image_id, f.tag_id FROM current_tag_scores s
     JOIN current_thresholds h USING (label_version, fold, tag_id)
-    ANTI JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = s.tag_id
+    JOIN tag_ids f ON f.label_version = s.label_version AND f.made_as = s.tag_id
+    ANTI JOIN candidate_tags c ON c.image_id = s.image_id AND c.tag_id = f.tag_id
     WHERE s.score >= h.doubt
 """
 # What the tags of an older label system are today: where one is several now, `sure` is false.

@@ -75,9 +75,10 @@ _DROPPED = """
     SELECT name, kind, candidates, dropped, round(dropped / candidates, 3) AS share
     FROM tag_stats WHERE dropped > 0 ORDER BY share DESC, dropped DESC, name LIMIT 20
 """
-_DECISIONS = (
-    "SELECT decision, reason, model_digest FROM promotions ORDER BY decided_at DESC LIMIT 3"
-)
+_DECISIONS = """
+    SELECT p.decision, p.reason, p.model_digest FROM ledger l JOIN promotions p USING (work_id)
+    ORDER BY l.seq DESC LIMIT 3
+"""
 _REJECTS = "SELECT stage, item, reason, detail FROM current_rejects ORDER BY ALL LIMIT 50"
 
 

@@ -35,8 +35,7 @@ _RUNS = """
     FROM runs GROUP BY run_id ORDER BY started DESC LIMIT 5
 """
 _SERVICE = """
-    SELECT decision, reason, model_digest, publication_id FROM promotions
-    ORDER BY decided_at DESC LIMIT 1
+    SELECT decision, reason, model_digest, publication_id FROM current_promotions
 """
 
 
@@ -65,9 +64,12 @@ def find_image(lake: Lake, image: str) -> dict[str, Any]:
     """
     found = lake.query(
         "SELECT image_id, name, uri, width, height, split FROM current_images "
-        "WHERE name = $image OR starts_with(image_id, $image) ORDER BY image_id LIMIT 2",
+        "WHERE name = $image OR starts_with(image_id, $image) "
+        "ORDER BY name = $image DESC, image_id LIMIT 2",
         {"image": image},
     ).to_pylist()
+    # A name may also be how another image's id begins.
+    found = [row for row in found if row["name"] == image] or found
     if len(found) != 1:
         what = "several images fit" if found else "no such image"
         raise PlanError(f"{image}: {what}; give its name or its id (see current_images)")

@@ -302,7 +302,7 @@ _ALL = (
     ),
     table(
         "promotions",
-        "which model and publication are in service; the newest row counts",
+        "which model and publication go into service; `current_promotions` holds what is there",
         ("decided_at",),
         ("decided_at",),
         model_digest=STR,

@@ -11,10 +11,11 @@ import pytest
 
 from pipeline.baseline import _source
 from pipeline.config import Config
-from pipeline.dataset import LABELS, Images, vocabulary_of
+from pipeline.dataset import LABELS, Images, Vocabulary, vocabulary_of
+from pipeline.evaluate import of_tags, todays_ids
 from pipeline.exporters.coco import _BOXES
 from pipeline.publish import Publish
-from pipeline.published import targets_of
+from pipeline.published import DOUBTED, targets_of
 from pipeline.stage import Batch, Context
 from pipeline.status import why_of
 from storage.lake import Lake
@@ -22,7 +23,6 @@ from tests.lakes import commit
 
 TAGS = {0: "sofa", 1: "couch", 2: "cat"}
 OF_SOFA = {"image_id": "a", "label_version": "old", "tag_id": 0}
-OF_COUCH = {"image_id": "a", "label_version": "old", "tag_id": 1}
 
 
 def system(version: str, forms: dict[str, int]) -> dict[str, list[dict[str, Any]]]:
@@ -112,3 +112,21 @@ def test_the_next_cycle_learns_what_was_published_in_todays_tags(
     weighed = truth * counts
     assert dict(zip(vocabulary.names, weighed[0].tolist(), strict=True)) == target
     assert dict(zip(vocabulary.names, counts[0].tolist(), strict=True)) == known
+
+
+def test_scores_follow_a_merge(tmp_path: Path) -> None:
+    with judged_lake(tmp_path, ["cat"], {"sofa": 0, "couch": 1, "cat": 2}, "keep") as lake:
+        of_sofa = OF_SOFA | {"fold": 0, "score": 0.6}
+        commit(lake, {"tag_scores": [of_sofa]}, "generate")
+        limit = {"label_version": "old", "fold": 0, "tag_id": 0, "generate": 0.9, "doubt": 0.5}
+        commit(lake, {"thresholds": [limit]}, "calibrate")
+        assert lake.query(DOUBTED).to_pylist() == [{"image_id": "a", "tag_id": 0}]
+        commit(lake, system("new", {"sofa": 1, "couch": 1, "cat": 0}), "edited", "label")
+        assert lake.query(DOUBTED).to_pylist() == [{"image_id": "a", "tag_id": 1}]
+        context = Context(lake.path, Config(), 1, lake.query, lake.batches)
+        meant = todays_ids(Vocabulary("old", (0, 1, 2), ("",) * 3, ("object",) * 3), context)
+    assert meant == [1, 1, 0]
+    scores = np.array([[0.1, 0.4, 0.3], [0.9, 0.2, 0.6]], np.float32)
+    asked = Vocabulary("new", (1, 0, 7), ("couch", "cat", "new"), ("object",) * 3)
+    found = of_tags(scores, meant, asked)
+    np.testing.assert_array_equal(found, np.array([[0.4, 0.3, 0], [0.9, 0.6, 0]], np.float32))
