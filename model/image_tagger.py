@@ -110,16 +110,24 @@ class LakeTagger:
         columns = columns_of(names, self.info.tag_names)
         return replace(self, names=tuple(names), thresholds=None, columns=columns)
 
-    def of_tags(self, tag_ids: Sequence[int]) -> LakeTagger:
+    def of_tags(self, tag_ids: Sequence[int], meant: Sequence[int] | None = None) -> LakeTagger:
         """Tags by ID, which a name may share with another kind; with their thresholds.
+
+        `meant` says what its own tags are by now; several may be one, as soon given as any.
 
         Raises:
             ValueError: it was not trained on one of them.
         """
-        places = [self.info.tag_ids.index(tag_id) for tag_id in tag_ids]
-        names = tuple(self.info.tag_names[place] for place in places)
-        cuts = None if self.thresholds is None else self.thresholds[places]
-        columns = tuple((place,) for place in places)
+        places: dict[int, tuple[int, ...]] = {}
+        for place, tag_id in enumerate(self.info.tag_ids if meant is None else meant):
+            places[tag_id] = (*places.get(tag_id, ()), place)
+        columns = tuple(places.get(tag_id, ()) for tag_id in tag_ids)
+        if not all(columns):
+            raise ValueError(f"tag {tag_ids[columns.index(())]}: the tagger does not know it")
+        names = tuple(self.info.tag_names[first] for first, *_ in columns)
+        cuts = self.thresholds
+        if cuts is not None:
+            cuts = np.array([cuts[list(several)].min() for several in columns], np.float32)
         return replace(self, names=names, thresholds=cuts, columns=columns)
 
 

@@ -9,19 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.image_tagger import ImageTagger, LakeTagger, RamTagger
 from model.metrics import evaluate_scores, intervals
 from pipeline.benchmarks import read_benchmark
 from pipeline.columns import Floats
-from pipeline.dataset import EVAL_FEATURES, LABELS, images_of, multi_hot, vocabulary_of
+from pipeline.dataset import (
+    EVAL_FEATURES,
+    LABELS,
+    images_of,
+    multi_hot,
+    todays_ids,
+    vocabulary_of,
+)
 from pipeline.errors import PlanError, SourceError
 from pipeline.evaluate import TRUTH
+from pipeline.models import vocabulary_of_checkpoint
 from pipeline.pictures import read_pictures
 from pipeline.stage import Progress
-from pipeline.taggers import Wanted, open_tagger
+from pipeline.taggers import Wanted, open_tagger, own_names
 from storage.lake import Lake
 
+Flags = npt.NDArray[np.bool_]
 _EVAL_IMAGES = "SELECT image_id, uri FROM current_images WHERE split = 'eval' ORDER BY image_id"
 
 
@@ -41,8 +51,8 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
     """A tagger on a lake's frozen evaluation split, over the tags that it knows.
 
     Raises:
-        PlanError: there are no evaluation images.
-        SourceError: labels of the model descend from one of them.
+        PlanError: there are no evaluation images, or it knows none of the lake's tags.
+        SourceError: labels of the model descend from one of them, or none can be read.
     """
     with Lake.open(lake, read_only=True) as opened:
         images = opened.query(_EVAL_IMAGES).to_pylist()
@@ -53,11 +63,15 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         truth = multi_hot(features, everything, opened.query(TRUTH))
         refuse_trained(opened, [row["image_id"] for row in images])
         stored_by = opened.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
+        meant = (
+            todays_ids(vocabulary_of_checkpoint(tagger.info), opened.query)
+            if isinstance(tagger, LakeTagger)
+            else []
+        )
     if isinstance(tagger, LakeTagger):
-        trained = set(tagger.info.tag_ids)
-        keep = np.array([tag_id in trained for tag_id in everything.tag_ids], np.bool_)
-        shared = everything.subset(keep)
-        own = tagger.of_tags(shared.tag_ids)
+        keep = np.isin(everything.tag_ids, meant)
+        shared = everything.subset(_some(keep, lake))
+        own = tagger.of_tags(shared.tag_ids, meant)
         if stored_by == [own.info.encoder]:
             # What the cycle stored of the images; no picture is opened.
             return Scored(
@@ -68,15 +82,25 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
     else:
         listed = {name.lower() for name in tagger.names}
         keep = np.array([not listed or name in listed for name in everything.names], np.bool_)
-        shared = everything.subset(keep)
+        shared = everything.subset(_some(keep, lake))
         asked = tagger.asked(shared.names)
     uris = {row["image_id"]: row["uri"] for row in images}
     scores, rows, unread = score_pictures(
         asked, [uris[image_id] for image_id in features.ids], progress
     )
+    if not rows:
+        raise SourceError(
+            f"{lake}: none of {len(images)} evaluation images can be read, such as {unread[0]}"
+        )
     return Scored(
         shared.names, shared.kinds, scores, truth[rows][:, keep], asked.thresholds, unread
     )
+
+
+def _some(known: Flags, lake: Path) -> Flags:
+    if not known.any():
+        raise PlanError(f"{lake}: the model knows none of its {len(known)} tags by their names")
+    return known
 
 
 def score_benchmark(
@@ -92,7 +116,10 @@ def score_benchmark(
     if lake is not None:
         with Lake.open(lake, read_only=True) as opened:
             refuse_trained(opened, [_sha(path) for path in found.images])
-    asked = tagger.asked(tuple(name.lower() for name in found.names))
+    wanted = [name.lower() for name in found.names]
+    if isinstance(tagger, LakeTagger) and lake is not None:
+        wanted = own_names(lake, wanted)
+    asked = tagger.asked(tuple(wanted))
     scores, rows, unread = score_pictures(asked, [str(path) for path in found.images], progress)
     if not rows:
         raise SourceError(

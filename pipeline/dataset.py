@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +95,14 @@ def images_of(table: pa.Table) -> Images:
         table.column("fold_key").to_numpy(),
         array_of(table.column("map"), shape),
     )
+
+
+def todays_ids(vocabulary: Vocabulary, query: Callable[..., pa.Table]) -> list[int]:
+    """What the tags of a model are in the label system in use; -1 where they are none."""
+    asked = "SELECT made_as, tag_id FROM tag_ids WHERE label_version = $version"
+    found = query(asked, {"version": vocabulary.version}).to_pydict()
+    now = dict(zip(found["made_as"], found["tag_id"], strict=True))
+    return [now.get(tag_id, -1) for tag_id in vocabulary.tag_ids]
 
 
 def vocabulary_of(table: pa.Table) -> Vocabulary:

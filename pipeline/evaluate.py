@@ -20,6 +20,7 @@ from pipeline.dataset import (
     Vocabulary,
     images_of,
     multi_hot,
+    todays_ids,
     vocabulary_of,
 )
 from pipeline.fingerprint import digest
@@ -64,14 +65,16 @@ class Evaluate(Stage):
         everything = vocabulary_of(batch["labels"])
         truth = multi_hot(images, everything, batch["truth"])
         taggers = {role: found[-1] for role in ROLES if (found := _load(context, role))}
-        meant = {role: todays_ids(tagger.vocabulary, context) for role, tagger in taggers.items()}
+        meant = {
+            role: todays_ids(tagger.vocabulary, context.query) for role, tagger in taggers.items()
+        }
         common = set.intersection(*map(set, meant.values()))
         known = np.array([tag_id in common for tag_id in everything.tag_ids], np.bool_)
         shared = everything.subset(known)
         service = load_service(context)
         if service and service.digest not in {tagger.digest for tagger in taggers.values()}:
             taggers[IN_SERVICE] = service
-            meant[IN_SERVICE] = todays_ids(service.vocabulary, context)
+            meant[IN_SERVICE] = todays_ids(service.vocabulary, context.query)
         rows: list[dict[str, Any]] = []
         for role, tagger in taggers.items():
             if not len(images.ids):
@@ -82,14 +85,6 @@ class Evaluate(Stage):
         table = table_of("metrics", rows)
         counts = Counts(len(images.ids), len(images.ids))
         return Result({"metrics": table}, {batch.unit: counts}, digest(table.to_pydict()))
-
-
-def todays_ids(vocabulary: Vocabulary, context: Context) -> list[int]:
-    """What the tags of a model are in the label system in use; -1 where they are none."""
-    asked = "SELECT made_as, tag_id FROM tag_ids WHERE label_version = $version"
-    found = context.query(asked, {"version": vocabulary.version}).to_pydict()
-    now = dict(zip(found["made_as"], found["tag_id"], strict=True))
-    return [now.get(tag_id, -1) for tag_id in vocabulary.tag_ids]
 
 
 def of_tags(scores: Floats, meant: Sequence[int], asked: Vocabulary) -> Floats:

@@ -147,7 +147,7 @@ def own_names(lake: Path, names: Sequence[str]) -> list[str]:
         for surface in reversed(system.surfaces)
         if surface.tag_id in by_id
     }
-    return [found.get(name, name) for name in names]
+    return [found.get(name.strip().lower(), name) for name in names]
 
 
 _MODELS = f"""

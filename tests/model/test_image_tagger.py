@@ -52,6 +52,13 @@ def test_two_tags_of_one_name_stay_two(lake_tagger: LakeTagger) -> None:
     np.testing.assert_array_equal(by_id.score(PICTURES), own[:, ::-1])
     assert by_id.thresholds is not None
     np.testing.assert_array_equal(by_id.thresholds, np.array([0.3, 0.2, 0.1], np.float32))
+    merged = lake_tagger.of_tags((9, 4), (4, 9, 4))
+    expected = np.stack([own[:, 1], own[:, [0, 2]].max(axis=1)], axis=1)
+    np.testing.assert_array_equal(merged.score(PICTURES), expected)
+    assert merged.thresholds is not None and merged.names == ("train", "train")
+    np.testing.assert_array_equal(merged.thresholds, np.array([0.2, 0.1], np.float32))
+    with pytest.raises(ValueError, match="tag 3"):
+        lake_tagger.of_tags((9, 3))
     by_name = lake_tagger.asked(["Train"])
     np.testing.assert_array_equal(by_name.score(PICTURES)[:, 0], own[:, :2].max(axis=1))
 

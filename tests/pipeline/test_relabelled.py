@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pipeline.assess import score_split
 from pipeline.baseline import _source
 from pipeline.config import Config
-from pipeline.dataset import LABELS, Images, Vocabulary, vocabulary_of
-from pipeline.evaluate import of_tags, todays_ids
+from pipeline.dataset import LABELS, Images, Vocabulary, todays_ids, vocabulary_of
+from pipeline.errors import PlanError, SourceError
+from pipeline.evaluate import of_tags
 from pipeline.exporters.coco import _BOXES
 from pipeline.publish import Publish
 from pipeline.published import DOUBTED, targets_of
 from pipeline.stage import Batch, Context
 from pipeline.status import why_of
+from pipeline.taggers import own_names
 from storage.lake import Lake
 from tests.lakes import commit
 
@@ -123,10 +129,41 @@ def test_scores_follow_a_merge(tmp_path: Path) -> None:
         assert lake.query(DOUBTED).to_pylist() == [{"image_id": "a", "tag_id": 0}]
         commit(lake, system("new", {"sofa": 1, "couch": 1, "cat": 0}), "edited", "label")
         assert lake.query(DOUBTED).to_pylist() == [{"image_id": "a", "tag_id": 1}]
-        context = Context(lake.path, Config(), 1, lake.query, lake.batches)
-        meant = todays_ids(Vocabulary("old", (0, 1, 2), ("",) * 3, ("object",) * 3), context)
+        trained = Vocabulary("old", (0, 1, 2), ("",) * 3, ("object",) * 3)
+        meant = todays_ids(trained, lake.query)
     assert meant == [1, 1, 0]
     scores = np.array([[0.1, 0.4, 0.3], [0.9, 0.2, 0.6]], np.float32)
     asked = Vocabulary("new", (1, 0, 7), ("couch", "cat", "new"), ("object",) * 3)
     found = of_tags(scores, meant, asked)
     np.testing.assert_array_equal(found, np.array([[0.4, 0.3, 0], [0.9, 0.6, 0]], np.float32))
+
+
+def test_names_are_those_of_the_lake_however_they_are_written(tmp_path: Path) -> None:
+    judged_lake(tmp_path, ["sofa"], {"sofa": 1, "couch": 1}, "keep").close()
+    assert own_names(tmp_path / "lake", ["Sofa", " couch", "Zebra"]) == ["couch", "couch", "Zebra"]
+
+
+def test_a_tagger_that_knows_nothing_of_a_lake_is_told(tmp_path: Path) -> None:
+    with judged_lake(tmp_path, ["sofa"], {"sofa": 0}, "keep") as lake:
+        held = {"image_id": "e", "name": "e.jpg", "uri": str(tmp_path / "e.jpg"), "split": "eval"}
+        seen = {"image_id": "e", "encoder": "x", "positions": 1, "channels": 2, "map": bytes(4)}
+        commit(lake, {"images": [held | {"fold_key": 0}], "features": [seen]}, "encode")
+    with pytest.raises(PlanError, match="knows none of its 1 tags"):
+        score_split(tmp_path / "lake", Named(("zebra",)), lambda *_: None)
+    with pytest.raises(SourceError, match=r"none of 1 evaluation images can be read, .*e\.jpg"):
+        score_split(tmp_path / "lake", Named(("sofa",)), lambda *_: None)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A tagger that says of every name that it may be there."""
+
+    names: tuple[str, ...]
+    thresholds: None = None
+    open_labels: frozenset[int] = frozenset()
+
+    def asked(self, names: Sequence[str]) -> Named:
+        return Named(tuple(names))
+
+    def score(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        return np.full((len(pictures), len(self.names)), 0.5, np.float32)
