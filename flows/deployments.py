@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCre
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
-from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound
+from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.types.entrypoint import EntrypointType
+from pydantic import ValidationError
 
 from flows.clean import clean
 from flows.retrain import retrain
@@ -27,6 +29,11 @@ from storage.lake import Lake
 
 FLOWS: dict[str, Flow[..., Any]] = {"clean": clean, "retrain": retrain}
 DEPLOYMENT = "tagwright"
+# A page instead of JSON, and JSON of another service, are what a wrong URL gives.
+_REFUSED = (
+    httpx.HTTPStatusError, PrefectException, DeploymentApplyError, json.JSONDecodeError,
+    ValidationError,
+)  # fmt: skip
 
 
 class ServiceError(PipelineError):
@@ -38,7 +45,7 @@ def deploy_flows(lake: Path, pool: str) -> list[str]:
 
     Raises:
         NotALake: there is no lake to deploy for.
-        ServiceError: the server cannot be reached.
+        ServiceError: the server cannot be reached, or refuses.
     """
     path = _absolute(lake)
     with _server() as client:
@@ -65,21 +72,21 @@ def trigger_flow(
     """Start a flow for a lake, and wait for its end if asked to.
 
     Raises:
-        ServiceError: an unknown flow, one that is not deployed, no server, or (with `wait`) a run
-            that did not complete.
+        ServiceError: an unknown flow, one that is not deployed, no server, one that refuses, or
+            (with `wait`) a run that did not complete.
     """
     name, path = _known(flow), _absolute(lake)
+    parameters = {"lake": path, "settings": settings or []}
     with _server() as client:
         _deployment(client, name)
-    parameters = {"lake": path, "settings": settings or []}
-    # Called outside of an event loop it is not a coroutine; its type says both.
-    run = cast(
-        FlowRun,
-        run_deployment(
-            f"{name}/{DEPLOYMENT}", parameters=parameters, timeout=None if wait else 0,
-            poll_interval=1, as_subflow=False,
-        ),
-    )  # fmt: skip
+        # Called outside of an event loop it is not a coroutine; its type says both.
+        run = cast(
+            FlowRun,
+            run_deployment(
+                f"{name}/{DEPLOYMENT}", parameters=parameters, timeout=None if wait else 0,
+                poll_interval=1, as_subflow=False,
+            ),
+        )  # fmt: skip
     state = run.state.name if run.state else "Scheduled"
     if wait and not (run.state and run.state.is_completed()):
         message = run.state.message if run.state else ""
@@ -93,7 +100,8 @@ def schedule_flow(
     """Run a flow for a lake on a schedule; an earlier schedule of the same two is replaced.
 
     Raises:
-        ServiceError: an unknown flow, one that is not deployed, a bad cron text, or no server.
+        ServiceError: an unknown flow, one that is not deployed, a bad cron text, no server, or one
+            that refuses.
     """
     name, path = _known(flow), _absolute(lake)
     try:
@@ -140,7 +148,7 @@ def _deployment(client: SyncPrefectClient, name: str) -> Any:
 
 @contextmanager
 def _server() -> Iterator[SyncPrefectClient]:
-    """A client of the server that PREFECT_API_URL names."""
+    """A client of the server that PREFECT_API_URL names; what goes wrong is a `ServiceError`."""
     url = os.environ.get("PREFECT_API_URL")
     hint = "start one with `prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
     if not url:
@@ -149,5 +157,11 @@ def _server() -> Iterator[SyncPrefectClient]:
     try:
         with get_client(sync_client=True) as client:
             yield client
+    except _REFUSED as error:
+        raise ServiceError(
+            f"the server at {url} refuses, or is no Prefect API ({' '.join(str(error).split())}); "
+            "check that PREFECT_API_URL ends in /api, the login in PREFECT_API_AUTH_STRING or "
+            "PREFECT_API_KEY, and the server's log"
+        ) from error
     except (httpx.TransportError, RuntimeError) as error:
         raise ServiceError(f"no Prefect server answers at {url} ({error}); {hint}") from error

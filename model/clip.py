@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from model.encoder import MEAN, STD
 from model.errors import ModelError
+from model.pretrained import open_pretrained
 from model.prompts import sentences
 from model.text import prompt_ensemble
 
@@ -26,7 +27,7 @@ class Clip:
     """A frozen CLIP from a local folder in the layout of transformers.
 
     Raises:
-        ModelError: there is none in the folder.
+        ModelError: there is none in the folder, or not all of its weights.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,18 +76,18 @@ def open_local(folder: Path, model_class: Any, what: str) -> tuple[Any, Any]:
     """A frozen model of transformers and its tokenizer, from a local folder.
 
     Raises:
-        ModelError: there is none of that class; `what` it should be is said.
+        ModelError: there is none of that class, not all of its weights, or no tokenizer; `what` it
+            should be is said.
     """
     from transformers import AutoTokenizer
 
+    model = open_pretrained(folder, model_class, what)
     try:
-        model = model_class.from_pretrained(folder, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{folder}: no {what} with its tokenizer ({str(error).splitlines()[0]})"
         ) from error
-    return model.eval().requires_grad_(False), tokenizer
 
 
 @torch.no_grad()

@@ -27,12 +27,16 @@ def read_file(path: str) -> bytes:
 
 @dataclass(frozen=True)
 class Example:
-    """One image: where it lies, its tags, and its captions each with the tags parsed from it."""
+    """One image: where it lies, its tags, and its captions each with the tags parsed from it.
+
+    `image` names what it shows, such as the digest of its bytes: it may lie elsewhere tomorrow.
+    """
 
     path: str
     tags: tuple[int, ...]
     captions: tuple[str, ...] = ()
     caption_tags: tuple[tuple[int, ...], ...] = ()
+    image: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,14 @@ class Order:
                     (image, mixed(self.seed, epoch, image))
                     for image in part[place : place + self.batch]
                 ]
+
+
+def examples_digest(examples: Sequence[Example]) -> str:
+    """Of images, tags and captions in their order; where an image lies counts if it has no name."""
+    sha = hashlib.sha256()
+    for e in examples:
+        sha.update(repr((e.image or e.path, e.tags, e.captions, e.caption_tags)).encode())
+    return sha.hexdigest()[:16]
 
 
 def mixed(*numbers: int) -> int:

@@ -19,7 +19,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.config import FitConfig
 from model.errors import TrainingError
-from model.feed import Example, Feed, FeedBatch, Order, Read, loader, mixed, read_file
+from model.feed import (
+    Example,
+    Feed,
+    FeedBatch,
+    Order,
+    Read,
+    examples_digest,
+    loader,
+    mixed,
+    read_file,
+)
 from model.pixels import Pixels
 from model.ram import RecognizeAnything
 
@@ -66,6 +76,7 @@ def fit(
     config: FitConfig,
     folder: Path,
     *,
+    init: str | None = None,
     teacher: Teacher | None = None,
     read: Read = read_file,
     progress: Progress = lambda *_: None,
@@ -79,10 +90,12 @@ def fit(
     Args:
         examples: what to train on. names: the text of each label, for the captioner's tags.
         folder: where the state to resume from is kept, and replaced every `save_every` steps.
+        init: names the checkpoint that `model` comes from; None where it began with random weights.
 
     Raises:
         TrainingError: too few images for a step, a picture that cannot be read, a loss that is no
-            number, a full disk, or a state of other settings; the last state saved stays whole.
+            number, a full disk, or a state of other settings, examples, or another start; the last
+            state saved stays whole.
     """
     with _processes() as (rank, count, device):
         order = Order(len(examples), config.batch, config.accumulate, count, config.seed)
@@ -98,7 +111,12 @@ def fit(
             weight_decay=config.weight_decay,
         )  # fmt: skip
         curve = Curve([], [])
-        settings = _settings(config, order, names)
+        settings = _settings(config, order, names) | {
+            "examples": examples_digest(examples),
+            "init": init,
+            "query width": model.shape.text_dim,
+            "teacher": teacher is not None,
+        }
         start = _resume(folder / STATE, settings, model, optimizer, curve, device)
         objective: Any = Objective(model, names, teacher)
         if config.compile:

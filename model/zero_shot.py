@@ -62,7 +62,7 @@ class BlipTagger:
         """A BLIP for image-text retrieval from a local folder in the layout of transformers.
 
         Raises:
-            ModelError: there is none.
+            ModelError: there is none, or not all of its weights.
         """
         from transformers import BlipForImageTextRetrieval
 

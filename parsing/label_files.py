@@ -50,7 +50,7 @@ def to_csv(system: LabelSystem) -> str:
 
 
 def from_csv(text: str, where: str = "the file") -> LabelSystem:
-    """The system that `to_csv` wrote.
+    """The system that `to_csv` wrote, or a table by hand; a form that a tag has twice counts once.
 
     Raises:
         ParsingError: no tag, a missing column, a bad ID, name, kind, state or score, two names of
@@ -71,13 +71,13 @@ def from_csv(text: str, where: str = "the file") -> LabelSystem:
         if label.name != name:
             raise ParsingError(f"{at}: ID {tag_id} is both {label.name!r} and {name!r}.")
         made = Surface(surface, kind, tag_id, "kept", None, 0)
-        if (other := surfaces.setdefault((surface, kind), made)) is not made:
+        if (other := surfaces.setdefault((surface, kind), made)).tag_id != tag_id:
             raise ParsingError(
                 f"{at}: {surface!r} ({kind}) is a form of tags {other.tag_id} and {tag_id}."
             )
         if text := (row.get(THRESHOLD) or "").strip():
             cuts[tag_id] = _threshold(text, at)
-        if surface != name:
+        if surface != name and other is made:
             evidence, score = row.get("evidence") or "imported", _score(row.get("score"), at)
             state = _state(row.get("state"), at)
             merges.append(Merge(tag_id, surface, name, evidence, score, state))
@@ -259,7 +259,7 @@ def _number(text: str, at: str) -> int:
 
 
 def _name(text: str | None, column: str, at: str) -> str:
-    name = (text or "").strip()
+    name = (text or "").strip().lower()  # as captions are read
     if not name or "\n" in name:
         raise ParsingError(f"{at}: {name!r} is no {column}: a name in one line.")
     return name

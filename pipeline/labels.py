@@ -204,7 +204,7 @@ def build(
 def label_of(system: LabelSystem, tag: str, kind: Kind | None) -> dict[str, Any]:
     """A tag, by ID, name or surface form, with everything that is known of it."""
     names = {label.tag_id: label.name for label in system.labels}
-    if tag.isdigit() and int(tag) in names:
+    if tag.isdecimal() and int(tag) in names:
         tag_id: int | None = int(tag)
     else:
         tag_id = find(system, tag, kind).tag_id

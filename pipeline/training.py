@@ -50,6 +50,7 @@ def published_set(path: Path, progress: Progress = lambda *_: None) -> Published
                 tuple(tag["line"] for tag in sample["tags"]),
                 tuple(plain(caption["text"]) for caption in sample["captions"]),
                 tuple(tuple(caption["lines"]) for caption in sample["captions"]),
+                sample["image_id"],
             )
             for sample in Samples(lake, ("train",), progress)
         ]
@@ -80,6 +81,12 @@ def train(
             their text queries.
         clip: a CLIP model by path: teacher of the image tokens and encoder of the label queries.
             Without it MiniLM encodes the labels and nothing is distilled.
+
+    Raises:
+        PlanError: nothing is published yet.
+        CheckpointError: `init` cannot be read.
+        ModelError: `clip` holds no CLIP model, or `init` is asked in another width.
+        TrainingError: what `fit` says, such as a folder with a run on other data or another start.
     """
     from model.clip import Clip
     from model.fit import fit, is_first
@@ -96,6 +103,8 @@ def train(
         examples = [example for example in examples if example.captions]
     fit(
         model, examples, data.names, config, folder, read=read_uri, progress=progress,
+        # A checkpoint's folder is named by its content.
+        init=None if init is None else init.resolve().name,
         teacher=None if teacher is None else teacher.image_embeddings,
     )  # fmt: skip
     labels = PublishedLabels(data.names, publication=data.publication)

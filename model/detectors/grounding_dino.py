@@ -11,6 +11,7 @@ from transformers import GroundingDinoForObjectDetection
 
 from model.detectors.prompts import tokenize
 from model.errors import ModelError
+from model.pretrained import open_pretrained
 
 
 class GroundingDino:
@@ -24,19 +25,14 @@ class GroundingDino:
         """From a folder as `save_pretrained` writes it, such as grounding-dino-tiny.
 
         Raises:
-            ModelError: it is none.
+            ModelError: it is none, or lacks weights.
         """
         if not (folder / "config.json").is_file():
             raise ModelError(
                 f"{folder}: no folder of Grounding-DINO (config.json, model.safetensors); "
                 "download one and name it by --set ground.weights=FOLDER"
             )
-        try:
-            return cls(
-                GroundingDinoForObjectDetection.from_pretrained(folder, local_files_only=True)
-            )
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{folder}: {' '.join(str(error).split())}") from error
+        return cls(open_pretrained(folder, GroundingDinoForObjectDetection, "Grounding-DINO"))
 
     def __call__(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `Network`."""

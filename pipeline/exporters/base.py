@@ -165,9 +165,9 @@ def new_folder(dest: Path) -> Iterator[Path]:
     """A folder to fill that gets its name only when the block ends well.
 
     Raises:
-        ExportError: there is something at `dest` already.
+        ExportError: there is something at `dest` already, or it is the working directory.
     """
-    _refuse_existing(dest)
+    dest = _free(dest)
     partial = _partial(dest)
     try:
         with no_space_is_clear(dest):
@@ -182,10 +182,9 @@ def new_folder(dest: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_files(*dests: Path) -> Iterator[list[Path]]:
+def new_files(*wanted: Path) -> Iterator[list[Path]]:
     """Like `new_folder` for files beside each other; the first is renamed last."""
-    for dest in dests:
-        _refuse_existing(dest)
+    dests = [_free(dest) for dest in wanted]
     partials = [_partial(dest) for dest in dests]
     try:
         with no_space_is_clear(dests[0]):
@@ -202,11 +201,15 @@ def _partial(dest: Path) -> Path:
     return dest.with_name(f".{dest.name}.partial")
 
 
-def _refuse_existing(dest: Path) -> None:
-    if dest.is_dir() and not any(dest.iterdir()):
-        return
-    if dest.exists() or dest.is_symlink():
+def _free(dest: Path) -> Path:
+    """The whole path of a place where nothing is yet, or an empty folder."""
+    # An empty one is replaced, which would take this one from under the caller's feet.
+    if dest.resolve() == Path.cwd():
+        raise ExportError(f"{dest}: is the folder that you are in; name a new one")
+    empty = dest.is_dir() and not any(dest.iterdir())
+    if not empty and (dest.exists() or dest.is_symlink()):
         raise ExportError(f"{dest}: exists already; name a new place or remove it")
+    return dest.resolve()
 
 
 def write_list(file: TextIO, items: Iterable[Any]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import typer.main
 import yaml
+from prefect.settings import Settings
+from sqlalchemy import make_url
 
 from flows.cli import app
 from tests.conftest import ROOT
@@ -31,6 +34,19 @@ def test_commands_are_those_of_the_command_line() -> None:
 def test_nothing_listens_beyond_this_machine() -> None:
     for service in COMPOSE["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@pytest.mark.parametrize("password", ["p@ss/w%rd:#1", "change-me"])
+def test_any_password_reaches_the_database(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in COMPOSE["services"]["prefect"]["environment"].items():
+        if "DATABASE" in name:
+            monkeypatch.setenv(name, value.replace("${POSTGRES_PASSWORD}", password))
+    connection = Settings().server.database.connection_url
+    assert connection is not None
+    url = make_url(connection.get_secret_value())
+    assert (url.username, url.password, url.host, url.database) == (
+        "prefect", password, "postgres", "prefect",
+    )  # fmt: skip
 
 
 def test_every_file_that_the_image_copies_exists() -> None:

@@ -66,6 +66,7 @@ def test_a_published_list_is_mapped(tmp_path: Path, cli: Cli) -> None:
     ("arguments", "says"),
     [
         (["show", "umbrela", "--system", "starter"], "umbrella"),
+        (["show", "²", "--system", "starter"], "'²'"),
         (["show", "train", "--system", "starter"], "--kind"),
         (["show", "dog", "--system", "starter", "--kind", "thing"], "attribute"),
         (["export", "{tmp}/x.json", "--system", "starter"], ".csv"),

@@ -264,6 +264,24 @@ def test_other_settings_do_not_go_on_with_a_state(tmp_path: Path) -> None:
         fit(network(), examples[:3], NAMES, CONFIG, tmp_path / "few")
 
 
+def test_a_state_of_other_data_or_another_start_is_refused(tmp_path: Path) -> None:
+    examples = [replace(e, image=f"image {n}") for n, e in enumerate(pictures(tmp_path / "there"))]
+    fit(network(), examples, NAMES, CONFIG, tmp_path / "run")
+    moved = [replace(e, path=f"moved/{e.path}") for e in examples]
+    fit(network(), moved, NAMES, CONFIG, tmp_path / "run")  # the run is complete: nothing is read
+    for change in ({"tags": (2,)}, {"captions": ("all is red", "red")}, {"image": "another"}):
+        others = [replace(examples[0], **change), *examples[1:]]
+        with pytest.raises(TrainingError, match="other settings: examples;"):
+            fit(network(), others, NAMES, CONFIG, tmp_path / "run")
+    with pytest.raises(TrainingError, match="other settings: init;"):
+        fit(network(), examples, NAMES, CONFIG, tmp_path / "run", init="0123456789abcdef")
+    with pytest.raises(TrainingError, match="other settings: query width, teacher;"):
+        fit(
+            network(replace(SHAPE, text_dim=16)), examples, NAMES, CONFIG, tmp_path / "run",
+            teacher=lambda pixels: torch.zeros(len(pixels), 16),
+        )  # fmt: skip
+
+
 @given(
     images=st.integers(8, 60),
     batch=st.integers(1, 3),

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel
 
 from model.detectors.base import Detection, View
@@ -215,6 +216,15 @@ def test_what_is_no_checkpoint_is_told(tmp_path: Path, checkpoint: Path) -> None
         GroundingDinoPackage.open(tmp_path / "less.pth")
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=str(tmp_path)):
+        GroundingDino.open(tmp_path)
+
+
+def test_weights_that_are_missing_are_no_random_ones(tmp_path: Path) -> None:
+    file = tiny_dino(tmp_path) / "model.safetensors"
+    weights = load_file(file)
+    del weights["model.text_projection.weight"]
+    save_file(weights, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"missing .*: 1, such as model\.text_projection\.weight"):
         GroundingDino.open(tmp_path)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import (
     BlipConfig,
     BlipForImageTextRetrieval,
     CLIPConfig,
     CLIPModel,
     CLIPTokenizer,
+    SiglipConfig,
+    SiglipModel,
 )
 
 from model.clip import CLIP_MEAN, CLIP_STD, Clip
@@ -122,4 +126,35 @@ def test_a_zero_shot_model_must_be_asked(clip_folder: Path) -> None:
 def test_a_folder_without_the_model_is_one_line(open_model: type, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"{tmp_path}: no (CLIP|BLIP)") as error:
         open_model(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("open_model", "name", "key"),
+    (
+        (Clip, "clip_folder", "text_projection.weight"),
+        (BlipTagger.open, "blip_folder", "vision_proj.bias"),
+    ),
+)
+def test_weights_that_are_missing_are_no_random_ones(
+    open_model: type, name: str, key: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = shutil.copytree(request.getfixturevalue(name), tmp_path / "cut")
+    weights = load_file(folder / "model.safetensors")
+    del weights[key]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=f"weights missing .*: 1, such as {key}"):
+        open_model(folder)
+
+
+def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
+    """SigLIP is near enough to CLIP to be opened as one, with weights of other sizes."""
+    sides = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
+    config = SiglipConfig(
+        text_config=sides | {"vocab_size": 98, "num_hidden_layers": 1},
+        vision_config=sides | {"image_size": 32, "patch_size": 16, "num_hidden_layers": 1},
+    )
+    SiglipModel(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=f"{tmp_path}: no whole CLIP model: .*: 7,") as error:
+        Clip(tmp_path)
     assert "\n" not in str(error.value)

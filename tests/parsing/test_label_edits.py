@@ -164,6 +164,13 @@ def test_csv_round_trip(system: LabelSystem) -> None:
     assert not diff(system, read)
 
 
+def test_capitals_are_those_of_captions() -> None:
+    lines = ["1,dog,object,dog", "1,dog,object,golden retriever"]
+    small = from_csv("\n".join(["tag_id,tag,kind,surface", *lines]))
+    again = ["1,Dog,object,Golden Retriever", "1,dog,object,golden retriever"]
+    assert from_csv("\n".join(["tag_id,tag,kind,surface", "1,Dog,object,Dog", *again])) == small
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -179,6 +186,10 @@ def test_csv_round_trip(system: LabelSystem) -> None:
         (
             "tag_id,tag,kind,surface\n0,sofa,object,couch\n1,couch,object,sofa\n",
             "'sofa', the name of tag 0, is merged into tag 1",
+        ),
+        (
+            "tag_id,tag,kind,surface\n1,dog,object,dog\n2,Dog,object,Dog\n",
+            r"line 3: 'dog' \(object\) is a form of tags 1 and 2",
         ),
         ("tag_id,tag,kind,surface\n", "no tag"),
         ("tag_id,tag,kind,surface\n1,,object,\n", "line 2: '' is no tag"),

@@ -299,6 +299,22 @@ def test_nothing_is_overwritten(name: str, corpus: Corpus, tmp_path: Path) -> No
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_the_working_directory_is_not_replaced(
+    name: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for dest in (".", "gone/.."):
+        with pytest.raises(ExportError, match="the folder that you are in"):
+            EXPORTERS[name](corpus.lake, Path(dest), quiet)
+    (tmp_path / "link").symlink_to("empty")
+    (tmp_path / "empty").mkdir()
+    EXPORTERS[name](corpus.lake, Path("../link"), quiet)
+    assert any((tmp_path / "empty").iterdir()) and not any(here.iterdir())
+
+
 @pytest.mark.parametrize("name", ["webdataset", "hf"])
 @pytest.mark.parametrize("harm", ["gone", "changed"])
 def test_a_lost_image_leaves_no_half_export(

@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from model.config import FitConfig
+from model.errors import TrainingError
+from model.feed import Example
 from model.fit import fit
+from model.published import PublishedLabels, save_converted
 from model.ram import RamShape, RecognizeAnything
 from model.start import start_network
 from model.swin import SwinShape
 from model.text import TextEncoder
 from pipeline.errors import PlanError
 from pipeline.readers import read_uri
-from pipeline.training import plain, published_set
+from pipeline.training import PublishedSet, plain, published_set, train
 from storage.lake import Lake
 
 
@@ -48,6 +52,36 @@ def test_ram_trains_on_a_publication(demo: Path, tmp_path: Path) -> None:
     assert len(curve.loss) == 40 * (len(data.examples) // 8)
     # It starts with every tag at one half and learns at least how rare tags are.
     assert sum(curve.loss[-9:]) < 0.95 * sum(curve.loss[:9])
+
+
+def test_another_publication_or_checkpoint_is_not_a_run_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = RamShape(
+        "ram", SwinShape(32, 8, (2, 2), (2, 4), 4), labels=2, text_dim=384, hidden=24,
+        feed_forward=32,
+    )  # fmt: skip
+    labels, starts = PublishedLabels(("dog", "cat")), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = RecognizeAnything(shape)
+        model.set_queries(torch.from_numpy(TextEncoder().label_queries(labels.names)))
+        starts.append(save_converted(model, labels, tmp_path / "starts"))
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+
+    def trained(init: Path, publication: str, tag: int) -> Path | None:
+        examples = [Example(str(tmp_path / "red.png"), (tag,), image="red")]
+        data = PublishedSet(publication, labels.names, examples)
+        monkeypatch.setattr("pipeline.training.published_set", lambda lake: data)
+        config = FitConfig(image_size=32, batch=1, epochs=1)
+        return train(tmp_path / "lake", config, tmp_path / "run", init=init)
+
+    assert trained(starts[0], "first", 0) is not None
+    assert trained(starts[0], "of the same rows", 0) is not None
+    with pytest.raises(TrainingError, match="other settings: examples;"):
+        trained(starts[0], "second", 1)
+    with pytest.raises(TrainingError, match="other settings: init;"):
+        trained(starts[1], "first", 0)
 
 
 def test_nothing_published_is_said(tmp_path: Path) -> None:
