@@ -144,6 +144,30 @@ def list_models(lake: LakeDir = DEFAULT_LAKE, json_: AsJson = False) -> None:
     print_rows(rows, tuple(rows[0]) if rows else (), json_)
 
 
+@app.command("promote")
+def promote_model(
+    model: Annotated[str, typer.Argument(help="digest or role of a tagger that saw all folds")],
+    lake: LakeDir = DEFAULT_LAKE,
+) -> None:
+    """Put a model into service by hand, until a better one replaces it."""
+    from pipeline.promotion import promote
+
+    _serves(promote(lake, model))
+
+
+@app.command("rollback")
+def roll_back_model(lake: LakeDir = DEFAULT_LAKE) -> None:
+    """Put back the model and the publication that were in service before; again undoes it."""
+    from pipeline.promotion import roll_back
+
+    _serves(roll_back(lake))
+
+
+def _serves(row: dict[str, Any]) -> None:
+    publication = row["publication_id"] or "none"
+    print(f"in service: {row['model_digest']} ({row['decision']}), publication {publication}")
+
+
 @app.command("import")
 def import_checkpoint(
     file: Annotated[Path, typer.Argument(help="ram_*.pth, ram_plus_*.pth or tag2text_*.pth")],

@@ -50,7 +50,7 @@ def commit(
         columns = {name: [row.get(name) for row in filled] for name in schema.names}
         files[table] = [lake.stage_file(table, work, pa.table(columns, schema=schema))]
     ledger = {
-        "work_id": work, "stage": stage or work, "unit": "u", "unit_digest": "u",
+        "work_id": work, "stage": stage or work, "unit": "corpus", "unit_digest": "u",
         "fingerprint": "f", "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
         "n_rejected": 0, "run_id": "r", "seconds": 0.1,
     }  # fmt: skip

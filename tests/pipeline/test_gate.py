@@ -12,6 +12,7 @@ from pipeline.config import Config, load_config
 from pipeline.demo import demo_config
 from pipeline.evaluate import IN_SERVICE
 from pipeline.gate import Gate
+from pipeline.promotion import promote, roll_back
 from pipeline.runner import Runner
 from pipeline.stage import Batch, Context
 from pipeline.taggers import lake_tagger, models_of
@@ -85,9 +86,10 @@ def test_a_weaker_retraining_leaves_the_model_in_service(demo_copy: Path) -> Non
         promoting = Config.model_validate(plain | {"gate": {"min_gain": -1}})
         service, models, before = served(promoting, "gate")
     assert models[service] in ("retrained", "fine-tuned")
-    strict = Config.model_validate(plain | {"gate": {"min_gain": 1}})
     weaker = load_config(None, LEARN_NOTHING).retrain.model_copy(update={"threads": 1})
-    kept, models_now, after = served(strict.model_copy(update={"retrain": weaker}), "retrain")
+    strict = Config.model_validate(plain | {"gate": {"min_gain": 1}})
+    strict = strict.model_copy(update={"retrain": weaker})
+    kept, models_now, after = served(strict, "retrain")
     assert kept == service and service not in models_now
     assert after[IN_SERVICE] == before[models[service]]
     assert after["baseline"] == before["baseline"]
@@ -95,3 +97,8 @@ def test_a_weaker_retraining_leaves_the_model_in_service(demo_copy: Path) -> Non
     assert row["model"] == service and row["mAP"] == after[IN_SERVICE]
     tagger = lake_tagger(path, None)
     assert tagger.info.label_version and np.any(tagger.thresholds < 1)
+    # By hand it is taken from service and put back, and a run leaves it at that.
+    promote(path, "baseline")
+    assert models_now[served(strict, "gate")[0]] == "baseline"
+    roll_back(path)
+    assert served(strict, "gate")[0] == service
