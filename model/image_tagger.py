@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -56,10 +56,15 @@ that a list holds more than once; the highest of them counts."""
 
 def columns_of(names: Sequence[str], listed: Sequence[str]) -> Columns:
     """The columns of `names` in a network's own list."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(listed):
-        places.setdefault(name.lower(), []).append(place)
-    return tuple(tuple(places.get(name.lower(), ())) for name in names)
+    return places_of([name.lower() for name in names], [name.lower() for name in listed])
+
+
+def places_of(asked: Sequence[Hashable], listed: Sequence[Hashable]) -> Columns:
+    """Where each of `asked` stands in a list."""
+    places: dict[Hashable, list[int]] = {}
+    for place, one in enumerate(listed):
+        places.setdefault(one, []).append(place)
+    return tuple(tuple(places.get(one, ())) for one in asked)
 
 
 def gathered(own: Floats | None, columns: Columns, opened: Floats | None) -> Floats:
@@ -118,10 +123,7 @@ class LakeTagger:
         Raises:
             ValueError: it was not trained on one of them.
         """
-        places: dict[int, tuple[int, ...]] = {}
-        for place, tag_id in enumerate(self.info.tag_ids if meant is None else meant):
-            places[tag_id] = (*places.get(tag_id, ()), place)
-        columns = tuple(places.get(tag_id, ()) for tag_id in tag_ids)
+        columns = places_of(tag_ids, self.info.tag_ids if meant is None else meant)
         if not all(columns):
             raise ValueError(f"tag {tag_ids[columns.index(())]}: the tagger does not know it")
         names = tuple(self.info.tag_names[first] for first, *_ in columns)

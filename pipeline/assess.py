@@ -99,7 +99,7 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
 
 def _some(known: Flags, lake: Path) -> Flags:
     if not known.any():
-        raise PlanError(f"{lake}: the model knows none of its {len(known)} tags by their names")
+        raise PlanError(f"{lake}: the model knows none of its {len(known)} tags")
     return known
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from model.image_tagger import gathered, places_of
 from model.metrics import evaluate_scores
 from pipeline.columns import Floats, table_of
 from pipeline.dataset import (
@@ -92,11 +93,8 @@ def of_tags(scores: Floats, meant: Sequence[int], asked: Vocabulary) -> Floats:
 
     Of tags that are one by now the highest counts; what the model does not know is 0.
     """
-    place = {tag_id: row for row, tag_id in enumerate(asked.tag_ids)}
-    found: Floats = np.zeros((len(asked), len(scores)), np.float32)
-    known = [column for column, tag_id in enumerate(meant) if tag_id in place]
-    np.maximum.at(found, [place[meant[column]] for column in known], scores.T[known])
-    return found.T
+    columns = places_of(asked.tag_ids, meant)
+    return gathered(scores, columns, np.zeros((len(scores), columns.count(())), np.float32))
 
 
 def _load(context: Context, role: str) -> dict[int, FoldTagger]:

@@ -24,9 +24,10 @@ def test_services_depend_on_services_that_exist() -> None:
 
 def test_commands_are_those_of_the_command_line() -> None:
     group = typer.main.get_command(app)
+    assert isinstance(group, typer.main.TyperGroup)
     for name in ("deploy", "deploy-gpu"):
         command, *options = COMPOSE["services"][name]["command"]
-        found = group.commands[command]  # type: ignore[attr-defined]
+        found = group.commands[command]
         flags = {flag for parameter in found.params for flag in parameter.opts}
         assert {word for word in options if word.startswith("--")} <= flags
 

@@ -243,7 +243,9 @@ def test_webdataset(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for path in (tmp_path / "wds").iterdir():
         with tarfile.open(path) as shard:
             for member in shard:
-                found[member.name] = shard.extractfile(member).read()  # type: ignore[union-attr]
+                file = shard.extractfile(member)
+                assert file is not None
+                found[member.name] = file.read()
     key = corpus.ids["plain.png"]
     assert found[f"{key}.png"] == png(10)
     assert found[f"{key}.txt"].decode() == "a red dog runs\na red thing\na cat and a dog"
