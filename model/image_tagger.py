@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from model.checkpoint import CheckpointInfo
 from model.clip import Clip
 from model.encoder import Encoder
 from model.errors import ModelError
+from model.label_columns import Columns, columns_of, gathered, places_of
 from model.pixels import Pixels
 from model.published import PublishedLabels
 from model.ram import RecognizeAnything
@@ -49,37 +50,6 @@ class ImageTagger(Protocol):
         """The same for other names; raises ModelError where it cannot answer for one of them."""
 
 
-Columns = tuple[tuple[int, ...], ...]
-"""Of each name the columns of a network that bear it: none for an open label, several for a name
-that a list holds more than once; the highest of them counts."""
-
-
-def columns_of(names: Sequence[str], listed: Sequence[str]) -> Columns:
-    """The columns of `names` in a network's own list."""
-    return places_of([name.lower() for name in names], [name.lower() for name in listed])
-
-
-def places_of(asked: Sequence[Hashable], listed: Sequence[Hashable]) -> Columns:
-    """Where each of `asked` stands in a list."""
-    places: dict[Hashable, list[int]] = {}
-    for place, one in enumerate(listed):
-        places.setdefault(one, []).append(place)
-    return tuple(tuple(places.get(one, ())) for one in asked)
-
-
-def gathered(own: Floats | None, columns: Columns, opened: Floats | None) -> Floats:
-    """Scores (N, L) from a network's own (N, K) and those of the open labels (N, M), in order.
-
-    Either may be None where no name needs it.
-    """
-    rest = iter(() if opened is None else opened.T)
-    scores = [
-        own[:, several].max(axis=1) if own is not None and several else next(rest)
-        for several in columns
-    ]
-    return np.stack(scores, axis=1)
-
-
 @dataclass(frozen=True)
 class LakeTagger:
     """A tagger that the cycle trained; names it never learned are open labels."""
@@ -102,7 +72,6 @@ class LakeTagger:
 
     def score_features(self, features: npt.NDArray[np.float16]) -> Floats:
         """Probabilities (N, L) of features (N, S, D) that its own encoder stored."""
-
         names = [self.names[place] for place in sorted(self.open_labels)]
         opened = (
             self.tagger.score_open(features, TextEncoder().label_queries(names)) if names else None

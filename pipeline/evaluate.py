@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from model.image_tagger import gathered, places_of
+from model.label_columns import gathered, places_of
 from model.metrics import evaluate_scores
 from pipeline.columns import Floats, table_of
 from pipeline.dataset import (
