@@ -50,8 +50,10 @@ class Builder:
     def system(self) -> LabelSystem:
         """Cut, join, number, explain."""
         self._cut()
-        self._number(groups([*self._candidates(), *self.tags], self.doubts, self.words))
-        self._seed_forms()
+        candidates = self._candidates()
+        self._number(groups([*candidates, *self.tags], self.doubts, self.words))
+        if self._seed_forms():
+            self._akin_to_forms([key for key in candidates if key not in self.tags])
         self._rare_compounds()
         surfaces = self._surfaces()
         return LabelSystem(
@@ -139,8 +141,11 @@ class Builder:
         self.tags[key] = tag_id
         self.why[key] = Merge(tag_id, key[0], into[0], text, round(score, 4), "auto")
 
-    def _seed_forms(self) -> None:
-        """Class names as they are written ("scissors", "wine glasses"), where nobody has them."""
+    def _seed_forms(self) -> bool:
+        """Class names as they are written ("scissors", "wine glasses"), where nobody has them.
+
+        True where there were any.
+        """
         tags = dict(self.tags)
         for key in sorted(self.seeds.keys() & tags.keys()):
             for form in self.seeds[key].forms:
@@ -151,6 +156,15 @@ class Builder:
                     self.tags[other] = tags[key]
                     why = f"class name of {', '.join(self.seeds[key].sources)}"
                     self.why[other] = Merge(tags[key], form, key[0], why, 1, "auto")
+        return len(self.tags) > len(tags)
+
+    def _akin_to_forms(self, left: list[Key]) -> None:
+        """Words too rare for tags of their own join what means the same by a form of a class."""
+        for group in groups([*left, *self.tags], self.doubts, self.words):
+            if any(key in self.tags for key in group):
+                for key in set(group) - self.tags.keys():
+                    del self.reasons[key]
+                self._number([group])
 
     def _rare_compounds(self) -> None:
         """ "metal bench" said twice still says that there is a bench."""
