@@ -20,14 +20,21 @@ TRAIN_FEATURES = """
 """
 EVAL_FEATURES = TRAIN_FEATURES.replace("'train'", "'eval'")
 LABELS = "SELECT label_version, tag_id, name, kind FROM current_labels ORDER BY tag_id"
-CAPTION_TAGS = "SELECT image_id, tag_id FROM candidate_tags WHERE in_caption AND split = 'train'"
+# What `candidate_tags` has `in_caption`, without reading the scores of all images for it.
+SAID = """
+    SELECT DISTINCT m.image_id, s.tag_id, i.split, i.shard_id
+    FROM current_mentions m
+    JOIN current_label_surfaces s ON s.surface = m.surface AND s.kind = m.kind
+    JOIN current_images i ON i.image_id = m.image_id
+    WHERE m.source = 'original' AND s.tag_id IS NOT NULL
+"""
+CAPTION_TAGS = f"SELECT image_id, tag_id FROM ({SAID}) WHERE split = 'train'"
 LABEL_TABLES = ("labels", "label_surfaces", "label_merges", "label_akin")
 """What decides which tags captions have, and which they leave open."""
 # A caption that says "guy" is no example of a picture without a man.
-UNSETTLED = """
+UNSETTLED = f"""
     SELECT DISTINCT c.image_id, a.akin_id AS tag_id
-    FROM candidate_tags c JOIN akin_tags a ON a.tag_id = c.tag_id
-    WHERE c.in_caption AND c.split = 'train'
+    FROM ({CAPTION_TAGS}) c JOIN akin_tags a ON a.tag_id = c.tag_id
 """
 
 

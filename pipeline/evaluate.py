@@ -18,6 +18,7 @@ from pipeline.columns import Floats, table_of
 from pipeline.dataset import (
     EVAL_FEATURES,
     LABELS,
+    SAID,
     Vocabulary,
     images_of,
     multi_hot,
@@ -28,7 +29,7 @@ from pipeline.fingerprint import digest
 from pipeline.models import FoldTagger, load_service, load_taggers
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
-TRUTH = """
+TRUTH = f"""
     WITH named AS (
         SELECT t.image_id, s.tag_id FROM current_truth t
         JOIN current_label_surfaces s ON s.surface = t.name
@@ -37,8 +38,8 @@ TRUTH = """
     )
     SELECT DISTINCT image_id, tag_id FROM named
     UNION
-    SELECT image_id, tag_id FROM candidate_tags
-    WHERE in_caption AND image_id NOT IN (SELECT image_id FROM current_truth)
+    SELECT image_id, tag_id FROM ({SAID})
+    WHERE image_id NOT IN (SELECT image_id FROM current_truth)
 """
 ROLES = ("baseline", "retrained", "fine-tuned")
 IN_SERVICE = "in service"

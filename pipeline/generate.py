@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.columns import Floats, constant, table_of
-from pipeline.dataset import Images, Ints, Vocabulary, columns_by_row, images_of
+from pipeline.dataset import SAID, Images, Ints, Vocabulary, columns_by_row, images_of
 from pipeline.ingest import caption_id
 from pipeline.models import FoldTagger, load_captioners, load_taggers
 from pipeline.stage import Batch, Context, Counts, Result, Stage
@@ -28,9 +28,8 @@ class Generate(Stage):
         "features": "SELECT f.image_id, i.fold_key, f.positions, f.channels, f.map "
         "FROM current_features f JOIN current_images i USING (image_id) "
         "WHERE i.split = 'train' AND list_contains($units, i.shard_id) ORDER BY f.image_id",
-        "caption_tags": "SELECT image_id, tag_id FROM candidate_tags "
-        "JOIN current_images USING (image_id) "
-        "WHERE in_caption AND list_contains($units, shard_id)",
+        "caption_tags": f"SELECT image_id, tag_id FROM ({SAID}) "
+        "WHERE list_contains($units, shard_id)",
     }
     sections = ("generate",)
 

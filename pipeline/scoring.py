@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.dataset import CAPTION_TAGS
 from storage.lake import Lake
 
 _SAME_KIND = (
@@ -32,7 +33,7 @@ UNCLEAR = f"""
 """
 
 TAG_SETS = {
-    "parsed": "SELECT image_id, tag_id FROM candidate_tags WHERE in_caption AND split = 'train'",
+    "parsed": CAPTION_TAGS,
     "+ generated": "SELECT image_id, tag_id FROM candidate_tags WHERE split = 'train'",
     "+ cleaned": "SELECT image_id, tag_id FROM tags WHERE split = 'train'",
 }

@@ -19,6 +19,7 @@ from tests.processes import Done, run_command
 settle()  # the same environment as the command line
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+LONGEST = "test_cycle.py"
 Cli = Callable[..., Done]
 
 
@@ -31,13 +32,16 @@ def run_cli(*arguments: str | Path, **environment: str) -> Done:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test of the whole cycle's lake is slow.
 
-    Files with slow tests come first, so that no process is left alone with them at the end.
+    Files with slow tests come first, so that no process is left alone with them at the end: the
+    longest, which makes that lake, and those that can do without it meanwhile.
     """
-    for item in items:
-        if "demo" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)
+    demo = [item for item in items if "demo" in getattr(item, "fixturenames", ())]
+    for item in demo:
+        item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    wait = {item.path for item in demo}
+    items.sort(key=lambda item: (item.path not in slow, item.path in wait, str(item.path)))
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,7 +78,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     with FileLock(shared / "demo.lock"):
         if not finished.exists():
             done = subprocess.run(
-                [sys.executable, "-m", "flows", "demo", "--scenes", "24", "--out", out, "--json"],
+                [sys.executable, "-m", "flows", "demo", "--scenes", "24", "--out", out, "--json",
+                 "--workers", "2"],
                 capture_output=True, text=True, cwd=ROOT, timeout=300,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from bench.planted import _iou, _overlaps, generation_of, judged_tags
 from bench.ranking import Method, compare
 from model.checkpoint import load_tagger
 from pipeline.answers import draw
+from pipeline.config import Config
 from pipeline.demo import demo_config
 from pipeline.errors import ConfigError, PlanError
 from pipeline.scoring import TRUTH, UNCLEAR, score_tags
@@ -142,12 +143,25 @@ def test_parser_and_labels_are_scored_by_what_captions_were_written_to_say(
     assert wished["parse"]["precision"] >= found["parse"]["precision"]
 
 
+def published_blocks(scenes: int, seed: int) -> Config:
+    """A demo whose taggers keep the encoder's published blocks: training these is most of it."""
+    config = demo_config(scenes, seed)
+    kept = {
+        name: {"tagger": getattr(config, name).tagger.model_copy(update={"encoder_epochs": 0})}
+        for name in ("baseline", "refine")
+    }
+    return config.model_copy(
+        update={name: getattr(config, name).model_copy(update=new) for name, new in kept.items()}
+    )
+
+
 @pytest.mark.slow
 def test_a_curve_over_the_noise_encodes_its_pictures_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert noise.SHARES == (0.02, 0.05, 0.10, 0.20)
     monkeypatch.setattr(noise, "SHARES", (0.02, 0.2))  # a cycle each
+    monkeypatch.setattr(noise, "demo_config", published_blocks)
     found = run_benchmark("noise", None, (0,), tmp_path, ["scenes=24"])
     json.dumps(found)
     assert list(found["curve"]) == [0.02, 0.2]
