@@ -30,6 +30,7 @@ from pipeline.dataset import (
     vocabulary_of,
 )
 from pipeline.fingerprint import digest
+from pipeline.rules.base import Bools
 from pipeline.rules.noise import certain_from, evidence_slope, midpoints, wrong_share
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
@@ -47,7 +48,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 10
+    version = 11
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -60,13 +61,15 @@ class Calibrate(Stage):
 
     def identity(self) -> dict[str, Any]:
         """Folds decide whose scores set whose thresholds."""
-        return {"folds": self.config.baseline.folds}
+        kept = self.config.generate.keep_scores
+        return {"folds": self.config.baseline.folds, "keep_scores": kept}
 
     def run(self, batch: Batch, context: Context) -> Result:
         """One row per fold and learned tag."""
         images, vocabulary, scores = dense_scores(batch["scores"], batch["labels"])
         targets = multi_hot(images, vocabulary, batch["tags"])
         unknown = (multi_hot(images, vocabulary, batch["unsettled"]) > 0) & (targets == 0)
+        unknown |= not_kept(scores, self.config.generate.keep_scores)
         folds = images.folds(self.config.baseline.folds)
         tables = []
         for fold in range(self.config.baseline.folds):
@@ -97,6 +100,17 @@ class Calibrate(Stage):
         table = pa.concat_tables(tables) if tables else empty
         counts = Counts(len(vocabulary), len(set(table.column("tag_id").to_pylist())))
         return Result({"thresholds": table}, {batch.unit: counts}, digest(table.to_pydict()))
+
+
+def not_kept(scores: Floats, kept: int) -> Bools:
+    """Pairs (N, L) that teach nothing: their scores are not among the `kept` best of an image.
+
+    Those of its caption's own tags are stored however low they are, the others are not: what is
+    stored of low scores would all be said.
+    """
+    least = np.sort(scores, axis=1)[:, -kept:][:, :1]
+    found: Bools = (scores < least) | (scores == 0)
+    return found
 
 
 def dense_scores(scores: pa.Table, labels: pa.Table) -> tuple[Images, Vocabulary, Floats]:

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from model.windows import floats
 from pipeline.columns import Floats, Halves, array_of, constant, table_of
 from pipeline.dataset import Ints
 from pipeline.regions import Regions, unit
 from pipeline.rules import find_rule
-from pipeline.rules.base import Opinions, TagEvidence
+from pipeline.rules.base import Bools, Opinions, TagEvidence
 from pipeline.rules.noise import CERTAIN, PRIOR_SHARE
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
@@ -33,7 +34,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 8
+    version = 9
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD
@@ -108,7 +109,7 @@ class Clean(Stage):
                 tables.append(_verdicts(tag_id, version, name, evidence, opinions))
             total = int(kept.sum())
             counts[str(tag_id)] = Counts(evidence.images, total, evidence.images - total)
-        left = batch["unlearned"].to_pylist()
+        left = [*batch["unlearned"].to_pylist(), *_unscored(batch)]
         tables += [_unjudged(name, left) for name in self.rules]
         for row in left:
             unit = str(row["tag_id"])
@@ -118,9 +119,32 @@ class Clean(Stage):
         return Result({"verdicts": pa.concat_tables(tables)}, counts)
 
 
+def _scored(batch: Batch) -> Bools:
+    """Whether each region's image has a stored score of the tag."""
+    regions, scores = batch["regions"], batch["scores"]
+    images = scores.column("image_id").unique()
+    pairs = [
+        pc.index_in(table.column("image_id"), images).fill_null(-1).to_numpy().astype(np.int64)
+        * 2**31 + table.column("tag_id").to_numpy()
+        for table in (regions, scores)
+    ]  # fmt: skip
+    found: Bools = np.isin(*pairs)
+    return found
+
+
+def _unscored(batch: Batch) -> list[dict[str, Any]]:
+    """Images and tags without a stored score: a later caption said what had seemed unlikely."""
+    rest = batch["regions"].filter(~_scored(batch))
+    first = rest.group_by(["tag_id", "image_id", "label_version"], use_threads=False)
+    pairs = first.aggregate([("region_id", "min")])
+    rows: list[dict[str, Any]] = pairs.rename_columns({"region_id_min": "region_id"}).to_pylist()
+    return rows
+
+
 def _unjudged(rule: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """Tags that the model of an image's fold has not learned: no rule can weigh their regions."""
-    why = "the model that judges this image has not learned the tag: left alone"
+    """Tags that the model of an image's fold has not learned, or whose score of it is not known:
+    no rule can weigh their regions."""
+    why = "the model that judges this image has no score of the tag: left alone"
     nothing = {"score": float("nan"), "threshold": float("nan"), "reason": why}
     judged = [row | nothing | {"rule": rule, "verdict": "keep"} for row in rows]
     units = pa.array([str(row["tag_id"]) for row in rows], pa.string())
@@ -153,7 +177,7 @@ def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvide
 
     Features come in any order and cut; each is put in its region's place, which the IDs decide.
     """
-    regions, scores = batch["regions"], batch["scores"]
+    regions, scores = batch["regions"].filter(_scored(batch)), batch["scores"]
     of_region = regions.column("tag_id").to_numpy()
     of_score = scores.column("tag_id").to_numpy()
     parts: list[tuple[dict[str, Any], pa.Table, pa.Table]] = []
@@ -250,20 +274,19 @@ def _evidence(
     in_caption = np.zeros(len(image_ids), bool)
     in_caption[of_image] = regions.column("in_caption").to_numpy(zero_copy_only=False)
     place = {image_id: row for row, image_id in enumerate(scores.column("image_id").to_pylist())}
-    rows = np.array([place.get(image_id, -1) for image_id in image_ids])
-    # One more, for images without a score.
-    values = np.append(scores.column("score").to_numpy(), 0).astype(np.float32)
+    rows = np.array([place[image_id] for image_id in image_ids])
+    values = scores.column("score").to_numpy().astype(np.float32)
     carried = scores.column("carried").to_numpy(zero_copy_only=False).astype(bool)
     unseen = carried.copy()
-    unseen[rows[rows >= 0]] = False
+    unseen[rows] = False
     return TagEvidence(
         name=label["name"],
         kind=label["kind"],
         image_ids=image_ids,
         in_caption=in_caption,
         image_scores=values[rows],
-        unseen_scores=values[:-1][unseen],
-        absent_scores=values[:-1][~carried],
+        unseen_scores=values[unseen],
+        absent_scores=values[~carried],
         slope=learned["slope"],
         certain=learned["certain"],
         noise=learned["noise"],

@@ -32,7 +32,8 @@ from pipeline.stage import Batch, Context, Counts, Result, Stage
 TRUTH = f"""
     WITH named AS (
         SELECT t.image_id, s.tag_id FROM current_truth t
-        JOIN current_label_surfaces s ON s.surface = t.name
+        JOIN current_label_surfaces s
+          ON (s.surface = t.name OR list_contains(t.synonyms, s.surface))
          AND (s.kind = t.kind OR (s.kind IN ('object', 'scene') AND t.kind IN ('object', 'scene')))
         WHERE s.tag_id IS NOT NULL
     )
@@ -53,6 +54,7 @@ class Evaluate(Stage):
     """
 
     name = "evaluate"
+    version = 2
     doc = "taggers x evaluation split -> metrics"
     unit = "corpus"
     pinned = True

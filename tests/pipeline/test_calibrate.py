@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.calibrate import Calibrate
-from pipeline.config import Config
+from model.thresholds import fit_curve
+from pipeline.calibrate import Calibrate, not_kept
+from pipeline.config import load_config
 from pipeline.stage import Batch, Context
-from tests.pipeline.test_rules import judged
+from tests.pipeline.test_rules import judged, sigmoid
 
 
 def none(*_: Any) -> Any:
@@ -20,7 +21,7 @@ def none(*_: Any) -> Any:
 
 
 def calibrated(
-    wrong: float, said: float = 1.0, other: float = 0.0, open_: bool = False
+    wrong: float, said: float = 1.0, other: float = 0.0, open_: bool = False, kept: int = 1024
 ) -> list[dict[str, Any]]:
     """Thresholds of 20 tags by the scores of 1,000 images."""
     scores, carried, _ = judged(3, wrong)
@@ -54,8 +55,9 @@ def calibrated(
             }
         ),
     }  # fmt: skip
-    context = Context(Path(), Config(), 1, none, none)
-    result = Calibrate(Config(), 1).run(Batch(("corpus",), tables), context)
+    config = load_config(None, [f"generate.keep_scores={kept}"])
+    context = Context(Path(), config, 1, none, none)
+    result = Calibrate(config, 1).run(Batch(("corpus",), tables), context)
     found: list[dict[str, Any]] = result.rows["thresholds"].to_pylist()
     return found
 
@@ -81,6 +83,24 @@ def test_thresholds_ask_for_what_is_there_however_little_is_said() -> None:
         assert half["generate"] > half["support"] > half["doubt"]
         # Half as often said is no half as likely there.
         assert half["generate"] == pytest.approx(full["generate"], abs=0.2)
+
+
+def test_scores_that_were_not_kept_are_not_known() -> None:
+    """Of 800 tags the 180 best scores of an image are kept, and those of what its caption says."""
+    chance = np.random.default_rng(0)
+    often = np.clip(chance.pareto(1.2, 800) * 0.004 + 0.012, 0, 0.3)
+    there = chance.random((400, 800)) < often
+    said = (there & (chance.random(there.shape) < 0.7)).astype(np.float32)
+    odds = chance.normal(-4, 1, there.shape) + 0.7 * np.log(often / often.mean()) + 4 * there
+    scores = sigmoid(odds).astype(np.float32)
+    best = scores >= np.sort(scores, axis=1)[:, [-180]]
+    stored = np.where(best | (said > 0), scores, 0)
+    unknown = not_kept(stored, 180)
+    assert (unknown == ~best).all()
+    assert fit_curve(stored, said, unknown).top == pytest.approx(0.7, abs=0.05)
+    assert fit_curve(stored, said).top > 0.8  # as if they were known
+    assert not not_kept(scores, 800).any()
+    assert calibrated(0.1, 0.5, kept=10)[0]["said"] != calibrated(0.1, 0.5)[0]["said"]
 
 
 def test_what_captions_leave_open_raises_no_threshold() -> None:

@@ -126,6 +126,22 @@ def test_every_region_is_judged_and_the_far_and_doubtful_go(lake: Lake) -> None:
     assert all(v["region_id"].endswith(f"-{v['tag_id']}-{int(v['image_id'][-7:])}") for v in found)
 
 
+def test_where_the_whole_image_has_no_score_the_tag_is_left_alone(tmp_path: Path) -> None:
+    Lake.create(tmp_path / "lake").close()
+    with Lake.open(tmp_path / "lake") as lake:
+        fill(lake, SIZES, CHANNELS)
+        before = verdicts(lake)
+        # As after a late caption, where only the best scores of an image were kept.
+        lake.raw.execute("DELETE FROM tag_scores WHERE image_id = 'image 0000009'")
+        after = verdicts(lake)
+    late = [v for v in after if v["image_id"] == "image 0000009"]
+    assert {(v["tag_id"], v["rule"]) for v in late} == {
+        (v["tag_id"], v["rule"]) for v in before if v["image_id"] == "image 0000009"
+    }
+    assert len(after) == len(before) and len(late) == 4
+    assert all(v["verdict"] == "keep" and v["score"] is None and v["region_id"] for v in late)
+
+
 def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
     Lake.create(tmp_path / "lake").close()
     with Lake.open(tmp_path / "lake") as lake:
