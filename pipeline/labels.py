@@ -10,6 +10,7 @@ from typing import Any
 
 from parsing.graph import Kind
 from parsing.hierarchy import parents
+from parsing.keys import PART
 from parsing.label_edits import find
 from parsing.label_files import PublishedList, from_csv, starter
 from parsing.labels import LabelSystem, Surface
@@ -128,21 +129,27 @@ def read_system(path: Path, thresholds: Path | None = None) -> LabelSystem:
 
 
 def with_counts(system: LabelSystem, counts: Mapping[tuple[str, Kind], int]) -> LabelSystem:
-    """The same system with the mentions of a corpus; forms that it lacks are listed as dropped."""
-    rows = [replace(s, mentions=counts.get((s.surface, s.kind), 0)) for s in system.surfaces]
-    known = {(s.surface, s.kind) for s in rows}
-    reason = "not in the label system that was imported"
-    rows += [
-        Surface(surface, kind, None, "dropped", reason, number)
-        for (surface, kind), number in counts.items()
-        if (surface, kind) not in known
-    ]
-    rows.sort(key=lambda s: (s.surface, s.kind))
+    """The same system with the mentions of a corpus; forms that it lacks are listed as dropped.
+
+    A form counts for the tag of its part of speech, as in a build: what the system calls an object
+    a parser may call a scene.
+    """
+    tags = {(s.surface, PART[s.kind]): s.tag_id for s in system.surfaces if s.tag_id is not None}
+    rows = {
+        (s.surface, s.kind): replace(s, mentions=counts.get((s.surface, s.kind), 0))
+        for s in system.surfaces
+    }
+    lacking = "not in the label system that was imported"
+    for (surface, kind), number in counts.items():
+        made = Surface(surface, kind, None, "dropped", lacking, number)
+        if (tag_id := tags.get((surface, PART[kind]))) is not None:
+            made = replace(made, tag_id=tag_id, state="kept", reason=None)
+        rows.setdefault((surface, kind), made)
     total: dict[int | None, int] = {}
-    for s in rows:
+    for s in rows.values():
         total[s.tag_id] = total.get(s.tag_id, 0) + s.mentions
     labels = tuple(replace(x, mentions=total.get(x.tag_id, 0)) for x in system.labels)
-    return replace(system, labels=labels, surfaces=tuple(rows))
+    return replace(system, labels=labels, surfaces=tuple(rows[place] for place in sorted(rows)))
 
 
 def corpus_counts(lake: Lake) -> dict[tuple[str, Kind], int]:
