@@ -46,15 +46,11 @@ def questions(
     """
     merges = [m for m in system.merges if every or m.state == "needs-review"]
     rows = [
-        (m.surface, m.into, _kind(system, m), m.evidence, round(m.score, 4), m.state)
+        (m.surface, m.into, system.kind_of(m), m.evidence, round(m.score, 4), m.state)
         for m in sorted(merges, key=lambda m: (-m.score, m.surface, m.into))
     ]
     picks = sorted(_picks(system, least_mentions), key=lambda row: (-row[4], row[0], row[2]))
     return [dict(zip(COLUMNS, row, strict=True)) for row in [*rows, *picks]]
-
-
-def _kind(system: LabelSystem, merge: Merge) -> Kind:
-    return system.kinds.get(merge.tag_id, "object")
 
 
 def _picks(
@@ -135,7 +131,7 @@ def _merge_answer(
 ) -> LabelSystem:
     def asked(m: Merge, system: LabelSystem) -> bool:
         # Two words may be two questions: to stroll is to walk, and a stroll is a walk.
-        same_part = PART[_kind(system, m)] == PART[kind]
+        same_part = PART[system.kind_of(m)] == PART[kind]
         return same_part and (m.surface, m.into) == (surface, into)
 
     found = next((m for m in system.merges if asked(m, system)), None)
