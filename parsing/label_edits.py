@@ -33,15 +33,18 @@ def find(system: LabelSystem, surface: str, kind: Kind | None = None) -> Surface
         ParsingError: no tag has it, or tags of several kinds have it.
     """
     name = surface.strip().lower()
-    found = [s for s in system.surfaces if s.surface == name and s.tag_id is not None]
-    found = [s for s in found if kind is None or PART[s.kind] == PART[kind]]
+    known = [s for s in system.surfaces if s.surface == name]
+    asked = [s for s in known if kind is None or PART[s.kind] == PART[kind]]
+    found = [s for s in asked if s.tag_id is not None]
     found = [s for s in found if s.kind == kind] or found
     if not found:
-        dropped = next((s for s in system.surfaces if s.surface == name and s.reason), None)
-        if dropped is not None:
-            raise ParsingError(f"{name!r} is known, but has no tag: {dropped.reason}.")
-        near = system.near(name)
-        raise ParsingError(f"No tag has the surface form {name!r}.{near}")
+        others = ", ".join(s.kind for s in known if s.tag_id is not None)
+        if others and not asked:
+            raise ParsingError(f"No tag has the surface form {name!r} as {kind}, but as {others}.")
+        if known:
+            reason = (asked or known)[0].reason
+            raise ParsingError(f"{name!r} is known, but has no tag: {reason}.")
+        raise ParsingError(f"No tag has the surface form {name!r}.{system.near(name)}")
     if len({s.tag_id for s in found}) > 1:
         kinds = ", ".join(sorted(s.kind for s in found))
         raise ParsingError(

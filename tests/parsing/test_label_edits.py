@@ -118,6 +118,15 @@ def test_homonyms_ask_for_the_kind(system: LabelSystem) -> None:
         merge(add(system, "jog", "action"), "dog", "jog")
 
 
+def test_a_form_of_another_kind_is_told(system: LabelSystem) -> None:
+    with pytest.raises(ParsingError, match=r"'dog' as action, but as object\.$"):
+        find(system, "dog", "action")
+    with pytest.raises(ParsingError, match="no tag: dropped by hand"):
+        find(drop(system, "train", "action"), "train", "action")
+    with pytest.raises(ParsingError, match="no tag: dropped by hand"):
+        find(drop(system, "dog"), "dog", "action")
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [

@@ -172,6 +172,14 @@ def test_wrong_rows_say_which(system: LabelSystem, row: dict[str, Any], says: st
         apply_review(system, [right, row])
 
 
+def test_answers_that_do_not_go_together_say_which_row(system: LabelSystem) -> None:
+    (asked,) = [row for row in questions(system) if row["surface"] == "motorcycle"]
+    dropped = asked | {"into": "", "state": "rejected"}
+    for row in (dropped, dropped | {"surface": "bike"}):
+        with pytest.raises(ParsingError, match=r"Row 2: .*(no tag: dropped by hand|No merge of)"):
+            apply_review(system, [row, asked | {"state": "confirmed"}])
+
+
 def test_wrong_files_say_what(tmp_path: Path) -> None:
     path = tmp_path / "review.json"
     for text in ('{"a": 1}', "[1]", "{"):
