@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,17 +163,26 @@ def corpus_counts(lake: Lake) -> dict[tuple[str, Kind], int]:
 
 
 def adopt(lake: Path, config: Config, system: LabelSystem) -> bool:
-    """Make a label system the one in use; False when it is already.
+    """Make a label system the one in use, whatever is; False when it is already."""
+    return change(lake, config, lambda _: system)[1]
 
-    Tags are views over mentions, so they follow at once. Scores and regions of merged tags follow
-    to the merged tag; those of a tag that lost a form wait for the next run's models.
+
+def change(
+    lake: Path, config: Config, edit: Callable[[Lake], LabelSystem]
+) -> tuple[LabelSystem, bool]:
+    """Make what `edit` gives the label system in use; False when it is already.
+
+    Of two changes at once the second begins with what the first has made. Tags are views over
+    mentions, so they follow at once. Scores and regions of merged tags follow to the merged tag;
+    those of a tag that lost a form wait for the next run's models.
     """
     started = time.perf_counter()
     runner = Runner(lake, config)
-    with runner.lake:
+    with runner.lake, runner.alone("label"):
+        system = edit(runner.lake)
         now = runner.current("label")
         if now is not None and now["artifact"] == system.version:
-            return False
+            return system, False
         change = digest([system.version, now["work_id"] if now else None])
         job = Job(
             runner.lake.path, config, runner.cycle, "label", runner.fingerprint("label"),
@@ -185,7 +194,7 @@ def adopt(lake: Path, config: Config, system: LabelSystem) -> bool:
         files = stage_rows(job, runner.lake, result)
         seconds = time.perf_counter() - started
         runner.commit(Staged(job, files, result.counts, result.artifact, seconds))
-    return True
+    return system, True
 
 
 def build(
@@ -200,12 +209,15 @@ def build(
     runner = Runner(lake, config, workers=workers, reporter=reporter)
     with runner.lake:
         runner.run(until="parse", command="labels build")
-        tables = {name: runner.lake.query(sql) for name, sql in stage.inputs.items()}
+
+    def built(opened: Lake) -> LabelSystem:
+        tables = {name: opened.query(sql) for name, sql in stage.inputs.items()}
         with reporter.stage("label", 1) as advance:
-            system = stage.built(tables, runner.lake.query)
+            system = stage.built(tables, opened.query)
             advance(1)
-    adopt(lake, lasting, system)
-    return system
+        return system
+
+    return change(lake, lasting, built)[0]
 
 
 def label_of(system: LabelSystem, tag: str, kind: Kind | None) -> dict[str, Any]:
