@@ -15,6 +15,7 @@ from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, W
 if TYPE_CHECKING:
     from parsing.labels import LabelSystem
     from pipeline.config import Config
+    from storage.lake import Lake
 
 app = typer.Typer(no_args_is_help=True, help="The label system: which words are which tag.")
 
@@ -249,12 +250,9 @@ def import_(
 ) -> None:
     """Use a given label system in this lake; captions are counted, not read again."""
     from pipeline.labels import corpus_counts, system_named, with_counts
-    from storage.lake import Lake
 
     given = system_named(lake, source, thresholds)
-    with Lake.open(lake, read_only=True) as opened:
-        counted = with_counts(given, corpus_counts(opened))
-    _adopt(lake, config, set, counted)
+    _use(lake, config, set, lambda opened: with_counts(given, corpus_counts(opened)))
 
 
 @app.command("map")
@@ -297,18 +295,20 @@ def _change(
     lake: Path, config: Path | None, settings: list[str] | None,
     edit: Callable[[LabelSystem], LabelSystem],
 ) -> None:  # fmt: skip
-    from pipeline.labels import system_named
+    from pipeline.labels import current_system
 
-    _adopt(lake, config, settings, edit(system_named(lake, None)))
+    _use(lake, config, settings, lambda opened: edit(current_system(opened)))
 
 
-def _adopt(
-    lake: Path, config: Path | None, settings: list[str] | None, system: LabelSystem
-) -> None:
+def _use(
+    lake: Path, config: Path | None, settings: list[str] | None,
+    edit: Callable[[Lake], LabelSystem],
+) -> None:  # fmt: skip
     from pipeline.config import load_config
-    from pipeline.labels import adopt
+    from pipeline.labels import change
 
-    if not adopt(lake, load_config(config, settings or []), system):
+    system, changed = change(lake, load_config(config, settings or []), edit)
+    if not changed:
         print("nothing changed")
         return
     _say(system)

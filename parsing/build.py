@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from parsing.config import LabelConfig
 from parsing.graph import Kind
 from parsing.keys import PART, Key
-from parsing.labels import DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface, SurfaceCount
+from parsing.labels import (
+    DROPPED_BY_HAND,
+    KEPT_BY_HAND,
+    Label,
+    LabelSystem,
+    Merge,
+    Surface,
+    SurfaceCount,
+)
 from parsing.merging import (
     NO_DOUBTS,
     NO_WORDS,
@@ -186,12 +194,11 @@ class Builder:
         noted = {place: s.reason for place, s in found.items() if s.tag_id is not None}
         for (surface, kind), number in {**self._unsaid(), **self.mentions}.items():
             tag_id = self.tags.get((surface, PART[kind]))
+            reason = noted.get((surface, kind))
             if tag_id is None:
-                reason: str | None = self.reasons[surface, PART[kind]]
-            elif (seed := self.seeds.get((surface, PART[kind]))) is not None:
+                reason = self.reasons[surface, PART[kind]]
+            elif reason != KEPT_BY_HAND and (seed := self.seeds.get((surface, PART[kind]))):
                 reason = seed.reason
-            else:
-                reason = noted.get((surface, kind))
             found[surface, kind] = Surface(
                 surface, kind, tag_id, "kept" if tag_id is not None else "dropped", reason, number
             )
@@ -228,8 +235,13 @@ class Builder:
         return tuple(found[ends] for ends in sorted(found))
 
     def _to_review(self) -> Iterator[Merge]:
+        # Which of two words is merged into the other follows the counts; the question is the same.
+        known = {
+            (PART[self.previous.kind_of(m)], frozenset({m.surface, m.into}))
+            for m in self.previous.merges
+        }
         for a, b, why in weak_pairs(self.tags, self.doubts, self.words):
-            if self.tags[a] == self.tags[b]:
+            if self.tags[a] == self.tags[b] or (a[1], frozenset({a[0], b[0]})) in known:
                 continue
             into, key = sorted((a, b), key=lambda k: (-self.by_key[k], self.tags[k], k))
             yield Merge(self.tags[into], key[0], into[0], why.text, why.score, "needs-review")

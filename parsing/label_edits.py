@@ -12,7 +12,7 @@ from parsing import wordnet
 from parsing.errors import ParsingError
 from parsing.graph import Kind
 from parsing.keys import PART
-from parsing.labels import DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface
+from parsing.labels import APPLIED, DROPPED_BY_HAND, Label, LabelSystem, Merge, Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,18 @@ def find(system: LabelSystem, surface: str, kind: Kind | None = None) -> Surface
         ParsingError: no tag has it, or tags of several kinds have it.
     """
     name = surface.strip().lower()
-    found = [s for s in system.surfaces if s.surface == name and s.tag_id is not None]
-    found = [s for s in found if kind is None or PART[s.kind] == PART[kind]]
+    known = [s for s in system.surfaces if s.surface == name]
+    asked = [s for s in known if kind is None or PART[s.kind] == PART[kind]]
+    found = [s for s in asked if s.tag_id is not None]
     found = [s for s in found if s.kind == kind] or found
     if not found:
-        dropped = next((s for s in system.surfaces if s.surface == name and s.reason), None)
-        if dropped is not None:
-            raise ParsingError(f"{name!r} is known, but has no tag: {dropped.reason}.")
-        near = system.near(name)
-        raise ParsingError(f"No tag has the surface form {name!r}.{near}")
+        others = ", ".join(s.kind for s in known if s.tag_id is not None)
+        if others and not asked:
+            raise ParsingError(f"No tag has the surface form {name!r} as {kind}, but as {others}.")
+        if known:
+            reason = (asked or known)[0].reason
+            raise ParsingError(f"{name!r} is known, but has no tag: {reason}.")
+        raise ParsingError(f"No tag has the surface form {name!r}.{system.near(name)}")
     if len({s.tag_id for s in found}) > 1:
         kinds = ", ".join(sorted(s.kind for s in found))
         raise ParsingError(
@@ -84,7 +87,8 @@ def merge(system: LabelSystem, into: str, other: str, kind: Kind | None = None) 
 def split(system: LabelSystem, surface: str, kind: Kind | None = None) -> LabelSystem:
     """The surface form gets a tag of its own; said of a tag's name, all its other forms do.
 
-    The merges that are undone stay as `rejected`, so that no build makes them again.
+    What was merged into the form goes with it. The merges that are undone stay as `rejected`, so
+    that no build makes them again.
 
     Raises:
         ParsingError: an unknown surface form, or one that is alone already.
@@ -92,23 +96,40 @@ def split(system: LabelSystem, surface: str, kind: Kind | None = None) -> LabelS
     found = find(system, surface, kind)
     (label,) = [x for x in system.labels if x.tag_id == found.tag_id]
     ours = [s for s in system.surfaces if s.tag_id == found.tag_id and s.surface != label.name]
-    leaving = {found.surface} if found.surface != label.name else {s.surface for s in ours}
-    if not leaving:
+    if not ours:
         raise ParsingError(f"{surface!r} is the only surface form of tag {label.tag_id}.")
+    leaving = {s.surface: {s.surface} for s in ours}
+    if found.surface != label.name:
+        leaving = {found.surface: _led_to(system, label, found.surface)}
     ids = {name: system.first_free + place for place, name in enumerate(sorted(leaving))}
-
-    def moves(s: Surface) -> bool:
-        return s.tag_id == label.tag_id and s.surface in leaving
-
-    surfaces = [replace(s, tag_id=ids[s.surface]) if moves(s) else s for s in system.surfaces]
-    fresh = [Label(ids[name], name, label.kind, 0) for name in sorted(leaving)]
-    merges = [
-        replace(m, state="rejected")
-        if m.tag_id == label.tag_id and {m.surface, m.into} & leaving and m.state != "needs-review"
-        else m
-        for m in system.merges
+    to = {form: ids[name] for name, forms in leaving.items() for form in forms}
+    # The kind that the tag had, unless the form is never said in it.
+    kinds = {s.surface: s.kind for s in sorted(ours, key=lambda s: s.kind == label.kind)}
+    fresh = [Label(ids[name], name, kinds[name], 0) for name in sorted(leaving)]
+    surfaces = [
+        replace(s, tag_id=to.get(s.surface, s.tag_id)) if s.tag_id == label.tag_id else s
+        for s in system.surfaces
     ]
+
+    def undone(m: Merge) -> Merge:
+        one, other = (to.get(end, label.tag_id) for end in (m.surface, m.into))
+        if m.tag_id != label.tag_id or one == other == label.tag_id:
+            return m
+        if one == other:
+            return replace(m, tag_id=one)
+        return m if m.state == "needs-review" else replace(m, state="rejected")
+
+    merges = [undone(m) for m in system.merges]
     return _rebuilt(system, [*system.labels, *fresh], surfaces, merges)
+
+
+def _led_to(system: LabelSystem, label: Label, surface: str) -> set[str]:
+    """A form of a tag, and those of which applied merges lead to it."""
+    found = {surface}
+    made = [m for m in system.merges if m.tag_id == label.tag_id and m.state in APPLIED]
+    while more := {m.surface for m in made if m.into in found} - {*found, label.name}:
+        found |= more
+    return found
 
 
 def add(
@@ -122,27 +143,26 @@ def add(
     name = name.strip().lower()
     kind = kind or wordnet.likely_kind(name)
     forms = list(dict.fromkeys([name, *(s.strip().lower() for s in surfaces)]))
-    known = {(s.surface, PART[s.kind]): s for s in system.surfaces}
+    taken = {(s.surface, PART[s.kind]): s.tag_id for s in system.surfaces if s.tag_id is not None}
     for form in forms:
         if not form:
             raise ParsingError("A tag needs a name: the empty text is none.")
         if not form.isprintable():
             raise ParsingError(f"{form!r} has characters that are none to read, such as line ends.")
-        of = known.get((form, PART[kind]))
-        if of is not None and of.tag_id is not None:
-            raise ParsingError(f"{form!r} belongs to tag {of.tag_id} already: merge or split that.")
+        if (of := taken.get((form, PART[kind]))) is not None:
+            raise ParsingError(f"{form!r} belongs to tag {of} already: merge or split that.")
     number = system.first_free
-    old = {form: known[form, PART[kind]] for form in forms if (form, PART[kind]) in known}
-    kept = [s for s in system.surfaces if s not in old.values()]
-    fresh = [
-        replace(old[form], tag_id=number, state="kept", reason=None)
-        if form in old
-        else Surface(form, kind, number, "kept", None, 0)
-        for form in forms
-    ]
+    fresh = {(form, kind): Surface(form, kind, number, "kept", None, 0) for form in forms}
+    kept = []
+    for s in system.surfaces:
+        if s.surface in forms and PART[s.kind] == PART[kind]:  # said as an object and as a scene
+            fresh[s.surface, s.kind] = replace(s, tag_id=number, state="kept", reason=None)
+        else:
+            kept.append(s)
     merges = [Merge(number, form, name, "by hand", 1.0, "confirmed") for form in forms[1:]]
     label = Label(number, name, kind, 0)
-    return _rebuilt(system, [*system.labels, label], [*kept, *fresh], [*system.merges, *merges])
+    rows = [*kept, *fresh.values()]
+    return _rebuilt(system, [*system.labels, label], rows, [*system.merges, *merges])
 
 
 def drop(system: LabelSystem, surface: str, kind: Kind | None = None) -> LabelSystem:

@@ -38,12 +38,13 @@ def to_csv(system: LabelSystem) -> str:
         why = ("tag", "", "") if own else ("auto", "", "")
         if not own and merge is not None:
             why = (merge.state, merge.evidence, f"{merge.score:.4g}")
-        rows.append((s.tag_id, not own, s.surface, s.kind, label.name, why))
+        # Readers take a tag's kind from its first row.
+        rows.append((s.tag_id, not own, s.surface, s.kind != label.kind, s.kind, label.name, why))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     cuts = dict(system.thresholds)
     writer.writerow([*COLUMNS, *([THRESHOLD] if cuts else [])])
-    for tag_id, other, surface, kind, name, why in sorted(rows):
+    for tag_id, other, surface, _, kind, name, why in sorted(rows):
         cut = [] if not cuts else ["" if other else cuts.get(tag_id, "")]
         writer.writerow([tag_id, name, kind, surface, *why, *cut])
     return out.getvalue()

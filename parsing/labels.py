@@ -115,6 +115,10 @@ class LabelSystem:
         """The kind of each tag by its ID."""
         return {label.tag_id: label.kind for label in self.labels}
 
+    def kind_of(self, merge: Merge) -> Kind:
+        """Of its tag, and with it the part of speech: to stroll is to walk, a stroll is a walk."""
+        return self.kinds.get(merge.tag_id, "object")
+
     def near(self, surface: str) -> str:
         """ " Did you mean ...?", or nothing."""
         forms = [s.surface for s in self.surfaces if s.tag_id is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
@@ -23,8 +24,14 @@ _TOO_COMMON = 40  # surfaces below one synset beyond which a shared sense says n
 
 
 def spelling(surface: str) -> str:
-    """ "t-shirt", "t shirt" and "tshirt" alike."""
-    return "".join(c for c in surface.lower() if c.isalnum())
+    """ "t-shirt", "t shirt" and "tshirt" alike; "" for symbols, which have no letters to compare.
+
+    Marks are kept: in many scripts vowels are signs at the letter before them.
+    """
+    text = unicodedata.normalize("NFC", surface.lower())
+    if not any(c.isalnum() for c in text):
+        return ""
+    return "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
 
 
 def evidence(
@@ -61,7 +68,7 @@ def _of_english(a: Key, b: Key, reading: bool) -> Evidence | None:
         return found
     if reading and read.the_same(a, b):
         return Evidence("read: the same", found.score if found is not None else 1.0, strong=True)
-    if spelling(a[0]) == spelling(b[0]):
+    if (letters := spelling(a[0])) and letters == spelling(b[0]):
         both = wordnet.has(a[0], _POS[a[1]]) and wordnet.has(b[0], _POS[b[1]])
         return Evidence("same letters", 0.5 if both else 1.0, strong=not both)
     return found
@@ -109,7 +116,8 @@ def _buckets(keys: Iterable[Key], words: Translations) -> Iterator[list[Key]]:
     """Only surfaces that share a dominant sense, letters, a meaning or a translation matter."""
     buckets: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in keys:
-        buckets["letters " + key[1], spelling(key[0])].append(key)
+        if letters := spelling(key[0]):
+            buckets["letters " + key[1], letters].append(key)
         if found := wordnet.senses(key[0], _POS[key[1]]):
             buckets["sense", found[0].name].append(key)
         for name, _ in read.meanings(key):
@@ -127,7 +135,8 @@ def weak_pairs(
     for key in keys:
         for synset in wordnet.senses(key[0], _POS[key[1]]):
             by_sense[synset.name].add(key)
-        by_sense["letters " + spelling(key[0]) + key[1]].add(key)
+        if letters := spelling(key[0]):
+            by_sense["letters " + letters + key[1]].add(key)
         for name, _ in read.meanings(key):
             by_sense[f"read {name} {key[1]}"].add(key)
         for word in words.get(key, ()):

@@ -46,15 +46,11 @@ def questions(
     """
     merges = [m for m in system.merges if every or m.state == "needs-review"]
     rows = [
-        (m.surface, m.into, _kind(system, m), m.evidence, round(m.score, 4), m.state)
+        (m.surface, m.into, system.kind_of(m), m.evidence, round(m.score, 4), m.state)
         for m in sorted(merges, key=lambda m: (-m.score, m.surface, m.into))
     ]
     picks = sorted(_picks(system, least_mentions), key=lambda row: (-row[4], row[0], row[2]))
     return [dict(zip(COLUMNS, row, strict=True)) for row in [*rows, *picks]]
-
-
-def _kind(system: LabelSystem, merge: Merge) -> Kind:
-    return system.kinds.get(merge.tag_id, "object")
 
 
 def _picks(
@@ -111,36 +107,41 @@ def apply_review(system: LabelSystem, rows: Iterable[Mapping[str, Any]]) -> Labe
         ParsingError: an unknown column, state, merge or word, with its row; then nothing changes.
     """
     for number, row in enumerate(rows, start=1):
-        at = f"Row {number}"
-        given = [row.get(column) for column in ("surface", "into", "kind", "state")]
-        # A line that is too short has None where its columns are missing.
-        if not all(isinstance(value, str) for value in given):
-            raise ParsingError(f"{at}: needs the columns surface, into, kind and state.")
-        surface, into, kind, state = (str(value).strip() for value in given)
-        if state not in get_args(MergeState):
-            choices = ", ".join(get_args(MergeState))
-            raise ParsingError(f"{at}: unknown state {state!r}; choose from: {choices}.")
-        if kind not in get_args(Kind):
-            choices = ", ".join(get_args(Kind))
-            raise ParsingError(f"{at}: unknown kind {kind!r}; choose from: {choices}.")
-        if into:
-            system = _merge_answer(system, surface, into, cast(Kind, kind), state, at)
-        else:
-            system = _pick_answer(system, surface, cast(Kind, kind), state, at)
+        try:
+            system = _answered(system, row)
+        except ParsingError as error:
+            raise ParsingError(f"Row {number}: {error}") from None
     return system
 
 
+def _answered(system: LabelSystem, row: Mapping[str, Any]) -> LabelSystem:
+    given = [row.get(column) for column in ("surface", "into", "kind", "state")]
+    # A line that is too short has None where its columns are missing.
+    if not all(isinstance(value, str) for value in given):
+        raise ParsingError("Needs the columns surface, into, kind and state.")
+    surface, into, kind, state = (str(value).strip() for value in given)
+    if state not in get_args(MergeState):
+        choices = ", ".join(get_args(MergeState))
+        raise ParsingError(f"Unknown state {state!r}; choose from: {choices}.")
+    if kind not in get_args(Kind):
+        choices = ", ".join(get_args(Kind))
+        raise ParsingError(f"Unknown kind {kind!r}; choose from: {choices}.")
+    if into:
+        return _merge_answer(system, surface, into, cast(Kind, kind), state)
+    return _pick_answer(system, surface, cast(Kind, kind), state)
+
+
 def _merge_answer(
-    system: LabelSystem, surface: str, into: str, kind: Kind, state: str, at: str
+    system: LabelSystem, surface: str, into: str, kind: Kind, state: str
 ) -> LabelSystem:
     def asked(m: Merge, system: LabelSystem) -> bool:
         # Two words may be two questions: to stroll is to walk, and a stroll is a walk.
-        same_part = PART[_kind(system, m)] == PART[kind]
+        same_part = PART[system.kind_of(m)] == PART[kind]
         return same_part and (m.surface, m.into) == (surface, into)
 
     found = next((m for m in system.merges if asked(m, system)), None)
     if found is None:
-        raise ParsingError(f"{at}: no merge of {surface!r} into {into!r} ({kind}) is known.")
+        raise ParsingError(f"No merge of {surface!r} into {into!r} ({kind}) is known.")
     if found.state == state:
         return system
     if state == "confirmed" and found.state != "auto":
@@ -155,12 +156,12 @@ def _merge_answer(
     return replace(system, merges=tuple(merges))
 
 
-def _pick_answer(system: LabelSystem, surface: str, kind: Kind, state: str, at: str) -> LabelSystem:
+def _pick_answer(system: LabelSystem, surface: str, kind: Kind, state: str) -> LabelSystem:
     if state not in ("confirmed", "rejected"):
         return system
     found = next((s for s in system.surfaces if (s.surface, s.kind) == (surface, kind)), None)
     if found is None:
-        raise ParsingError(f"{at}: the captions never say {surface!r} ({kind}).")
+        raise ParsingError(f"The captions never say {surface!r} ({kind}).")
     if state == "confirmed" and found.tag_id is None:
         system = add(system, surface, kind)
     if state == "rejected" and found.tag_id is not None:

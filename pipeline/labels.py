@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from parsing.graph import Kind
 from parsing.hierarchy import parents
+from parsing.keys import PART
 from parsing.label_edits import find
 from parsing.label_files import PublishedList, from_csv, starter
 from parsing.labels import LabelSystem, Surface
@@ -128,21 +129,27 @@ def read_system(path: Path, thresholds: Path | None = None) -> LabelSystem:
 
 
 def with_counts(system: LabelSystem, counts: Mapping[tuple[str, Kind], int]) -> LabelSystem:
-    """The same system with the mentions of a corpus; forms that it lacks are listed as dropped."""
-    rows = [replace(s, mentions=counts.get((s.surface, s.kind), 0)) for s in system.surfaces]
-    known = {(s.surface, s.kind) for s in rows}
-    reason = "not in the label system that was imported"
-    rows += [
-        Surface(surface, kind, None, "dropped", reason, number)
-        for (surface, kind), number in counts.items()
-        if (surface, kind) not in known
-    ]
-    rows.sort(key=lambda s: (s.surface, s.kind))
+    """The same system with the mentions of a corpus; forms that it lacks are listed as dropped.
+
+    A form counts for the tag of its part of speech, as in a build: what the system calls an object
+    a parser may call a scene.
+    """
+    tags = {(s.surface, PART[s.kind]): s.tag_id for s in system.surfaces if s.tag_id is not None}
+    rows = {
+        (s.surface, s.kind): replace(s, mentions=counts.get((s.surface, s.kind), 0))
+        for s in system.surfaces
+    }
+    lacking = "not in the label system that was imported"
+    for (surface, kind), number in counts.items():
+        made = Surface(surface, kind, None, "dropped", lacking, number)
+        if (tag_id := tags.get((surface, PART[kind]))) is not None:
+            made = replace(made, tag_id=tag_id, state="kept", reason=None)
+        rows.setdefault((surface, kind), made)
     total: dict[int | None, int] = {}
-    for s in rows:
+    for s in rows.values():
         total[s.tag_id] = total.get(s.tag_id, 0) + s.mentions
     labels = tuple(replace(x, mentions=total.get(x.tag_id, 0)) for x in system.labels)
-    return replace(system, labels=labels, surfaces=tuple(rows))
+    return replace(system, labels=labels, surfaces=tuple(rows[place] for place in sorted(rows)))
 
 
 def corpus_counts(lake: Lake) -> dict[tuple[str, Kind], int]:
@@ -156,17 +163,26 @@ def corpus_counts(lake: Lake) -> dict[tuple[str, Kind], int]:
 
 
 def adopt(lake: Path, config: Config, system: LabelSystem) -> bool:
-    """Make a label system the one in use; False when it is already.
+    """Make a label system the one in use, whatever is; False when it is already."""
+    return change(lake, config, lambda _: system)[1]
 
-    Tags are views over mentions, so they follow at once. Scores and regions of merged tags follow
-    to the merged tag; those of a tag that lost a form wait for the next run's models.
+
+def change(
+    lake: Path, config: Config, edit: Callable[[Lake], LabelSystem]
+) -> tuple[LabelSystem, bool]:
+    """Make what `edit` gives the label system in use; False when it is already.
+
+    Of two changes at once the second begins with what the first has made. Tags are views over
+    mentions, so they follow at once. Scores and regions of merged tags follow to the merged tag;
+    those of a tag that lost a form wait for the next run's models.
     """
     started = time.perf_counter()
     runner = Runner(lake, config)
-    with runner.lake:
+    with runner.lake, runner.alone("label"):
+        system = edit(runner.lake)
         now = runner.current("label")
         if now is not None and now["artifact"] == system.version:
-            return False
+            return system, False
         change = digest([system.version, now["work_id"] if now else None])
         job = Job(
             runner.lake.path, config, runner.cycle, "label", runner.fingerprint("label"),
@@ -178,7 +194,7 @@ def adopt(lake: Path, config: Config, system: LabelSystem) -> bool:
         files = stage_rows(job, runner.lake, result)
         seconds = time.perf_counter() - started
         runner.commit(Staged(job, files, result.counts, result.artifact, seconds))
-    return True
+    return system, True
 
 
 def build(
@@ -193,12 +209,15 @@ def build(
     runner = Runner(lake, config, workers=workers, reporter=reporter)
     with runner.lake:
         runner.run(until="parse", command="labels build")
-        tables = {name: runner.lake.query(sql) for name, sql in stage.inputs.items()}
+
+    def built(opened: Lake) -> LabelSystem:
+        tables = {name: opened.query(sql) for name, sql in stage.inputs.items()}
         with reporter.stage("label", 1) as advance:
-            system = stage.built(tables, runner.lake.query)
+            system = stage.built(tables, opened.query)
             advance(1)
-    adopt(lake, lasting, system)
-    return system
+        return system
+
+    return change(lake, lasting, built)[0]
 
 
 def label_of(system: LabelSystem, tag: str, kind: Kind | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -165,11 +165,18 @@ class Runner:
         if not jobs:
             return 0
         name, total = jobs[0].stage, sum(len(job.units) for job in jobs)
-        with self.reporter.stage(name, total) as advance:
+        with self.alone(name), self.reporter.stage(name, total) as advance:
             for staged in self._work(jobs):
                 self.commit(staged)
                 advance(len(staged.job.units))
         return total
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of a stage that people edit, from reading what is in use to the commit.
+
+        Each change begins with what is in use, so one of two made at once would be lost.
+        """
+        return self.lake.locked(f".{name}.lock") if CYCLE[name].edited else nullcontext()
 
     def _work(self, jobs: Sequence[Job]) -> Iterator[Staged]:
         if self.workers == 1 or len(jobs) < CYCLE[jobs[0].stage].pool_from:

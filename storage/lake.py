@@ -97,7 +97,8 @@ class Lake:
         Raises:
             NotALake: there is no lake.
             NewerLake: a newer version of Tagwright wrote it.
-            StorageError: there is no such snapshot, or an older lake cannot be brought up to date.
+            StorageError: there is no such snapshot, an older lake cannot be brought up to date, or
+                SQLite cannot read the catalog where nothing can be written.
         """
         path = path.resolve()
         version = _version(path)
@@ -124,6 +125,13 @@ class Lake:
             self._connection.execute(f"ATTACH {target} AS lake ({', '.join(options)})")
             self._begin(self._connection)
         except duckdb.Error as error:
+            # SQLite keeps an index of the write-ahead log beside the catalog while it is open.
+            beside = self.path / "catalog.sqlite-shm"
+            if not (beside.exists() or os.access(self.path, os.W_OK)):
+                raise StorageError(
+                    f"{self.path}: cannot be written, and to read it SQLite has to make "
+                    f"{beside.name} there; copy the lake to where it can be written"
+                ) from error
             what = f"snapshot {snapshot}" if snapshot is not None else "the catalog"
             raise StorageError(f"{self.path}: cannot open {what}: {_first_line(error)}") from error
 

@@ -59,6 +59,12 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
         raise BadSQL(str(error).strip()) from error
+    # DuckDB makes two of one PIVOT whose columns only the rows tell: a type of them comes first.
+    if any(not statement.query for statement in statements):
+        raise RefusedSQL(
+            "refused: PIVOT without the values to make columns of; name them: "
+            "PIVOT tags ON kind IN ('object', 'scene') USING count(*)"
+        )
     if len(statements) != 1:
         raise RefusedSQL(f"refused: one statement at a time, got {len(statements)}")
     kind = statements[0].type

@@ -167,7 +167,7 @@ def new_folder(dest: Path) -> Iterator[Path]:
     Raises:
         ExportError: there is something at `dest` already, or it is the working directory.
     """
-    dest = _free(dest)
+    dest = _free(dest, empty=True)
     partial = _partial(dest)
     try:
         with no_space_is_clear(dest):
@@ -184,7 +184,7 @@ def new_folder(dest: Path) -> Iterator[Path]:
 @contextmanager
 def new_files(*wanted: Path) -> Iterator[list[Path]]:
     """Like `new_folder` for files beside each other; the first is renamed last."""
-    dests = [_free(dest) for dest in wanted]
+    dests = [_free(dest, empty=False) for dest in wanted]
     partials = [_partial(dest) for dest in dests]
     try:
         with no_space_is_clear(dests[0]):
@@ -201,13 +201,13 @@ def _partial(dest: Path) -> Path:
     return dest.with_name(f".{dest.name}.partial")
 
 
-def _free(dest: Path) -> Path:
-    """The whole path of a place where nothing is yet, or an empty folder."""
+def _free(dest: Path, *, empty: bool) -> Path:
+    """The whole path of a place where nothing is yet, or an `empty` folder."""
     # An empty one is replaced, which would take this one from under the caller's feet.
     if dest.resolve() == Path.cwd():
         raise ExportError(f"{dest}: is the folder that you are in; name a new one")
-    empty = dest.is_dir() and not any(dest.iterdir())
-    if not empty and (dest.exists() or dest.is_symlink()):
+    replaced = empty and dest.is_dir() and not any(dest.iterdir())
+    if not replaced and (dest.exists() or dest.is_symlink()):
         raise ExportError(f"{dest}: exists already; name a new place or remove it")
     return dest.resolve()
 

@@ -32,7 +32,13 @@ def export_ram_json(lake: Lake, dest: Path, progress: Progress) -> ExportSummary
     samples = Samples(lake, ("train",), progress)
     dest = dest.absolute()
     if dest.suffix == ".json":
-        with new_files(dest, dest.with_name(TAG_LIST)) as (annotations, tag_list):
+        beside = dest.with_name(TAG_LIST)
+        if beside.exists() and not dest.exists():
+            raise ExportError(
+                f"{dest}: goes with a {TAG_LIST} beside it, and there is one already, such as of "
+                "another export; name a place in another folder"
+            )
+        with new_files(dest, beside) as (annotations, tag_list):
             _write(annotations, tag_list, _items(samples, None, dest), lake)
     else:
         with new_folder(dest) as folder:

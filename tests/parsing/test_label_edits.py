@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsing.errors import ParsingError
+from parsing.graph import Kind
 from parsing.label_edits import add, diff, drop, find, merge, split
 from parsing.label_files import PublishedList, from_csv, mapping, to_csv, to_published
 from parsing.labels import (
@@ -87,12 +89,42 @@ def test_split_of_a_tag_takes_it_apart(system: LabelSystem) -> None:
     assert _id(changed, "sofa") != _id(changed, "couch") == _id(system, "couch")
 
 
+def test_what_was_merged_into_a_form_goes_with_it() -> None:
+    named = LabelSystem.from_list(["chair", "sofa", "bench", "pew", "stool"])
+    for into, other in (("bench", "pew"), ("sofa", "bench"), ("chair", "sofa"), ("chair", "stool")):
+        named = merge(named, into, other)
+    changed = split(named, "sofa")
+    moved = {"sofa", "bench", "pew"}
+    assert {_id(changed, form) for form in moved} == {named.first_free}
+    assert _id(changed, "stool") == _id(changed, "chair") == 0
+    states = {(m.surface, m.into): (m.state, m.tag_id) for m in changed.merges}
+    assert states["sofa", "chair"] == ("rejected", 0)
+    assert states["pew", "bench"] == states["bench", "sofa"] == ("confirmed", named.first_free)
+    assert states["stool", "chair"] == ("confirmed", 0)
+    apart = split(named, "chair")
+    assert len({_id(apart, x.name) for x in apart.labels}) == 5
+
+
+def test_a_form_that_is_split_keeps_its_kind() -> None:
+    named = merge(LabelSystem.from_list(["shore,object", "beach,scene"]), "shore", "beach")
+    assert {x.name: x.kind for x in split(named, "beach").labels}["beach"] == "scene"
+
+
 def test_homonyms_ask_for_the_kind(system: LabelSystem) -> None:
     with pytest.raises(ParsingError, match="action, object"):
         find(system, "train")
     assert find(system, "train", "action").tag_id != find(system, "train", "object").tag_id
     with pytest.raises(ParsingError, match="kept apart"):
         merge(add(system, "jog", "action"), "dog", "jog")
+
+
+def test_a_form_of_another_kind_is_told(system: LabelSystem) -> None:
+    with pytest.raises(ParsingError, match=r"'dog' as action, but as object\.$"):
+        find(system, "dog", "action")
+    with pytest.raises(ParsingError, match="no tag: dropped by hand"):
+        find(drop(system, "train", "action"), "train", "action")
+    with pytest.raises(ParsingError, match="no tag: dropped by hand"):
+        find(drop(system, "dog"), "dog", "action")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +194,36 @@ def test_csv_round_trip(system: LabelSystem) -> None:
     read = from_csv(to_csv(system))
     assert to_csv(read) == to_csv(system)
     assert not diff(system, read)
+
+
+_SAID = st.sampled_from(["dog", "couch", "sofa", "beach", "run"])
+_KINDS: st.SearchStrategy[Kind] = st.sampled_from(["object", "scene", "attribute", "action"])
+_ROWS = st.lists(st.builds(SurfaceCount, _SAID, _KINDS, st.integers(1, 9), st.just(1)), min_size=1)
+
+
+@settings(deadline=None, max_examples=100)
+@given(_ROWS, _SAID, _KINDS)
+def test_kinds_go_through_a_csv(rows: list[SurfaceCount], word: str, kind: Kind) -> None:
+    """A caption says a word as a scene or as an object; its tag has one kind of the two."""
+    built = build_labels(rows, LabelConfig(min_mentions=1))
+    systems = [built]
+    with suppress(ParsingError):
+        systems.append(split(built, word, kind))
+    with suppress(ParsingError):
+        systems.append(add(drop(built, word, kind), word, kind))
+    for system in systems:
+        read = from_csv(to_csv(system))
+        assert not diff(system, read)
+        assert read.kinds == system.kinds
+        assert to_csv(read) == to_csv(system)
+
+
+def test_what_is_added_is_a_tag_in_both_kinds_that_it_was_said_in() -> None:
+    said = [SurfaceCount("beach", "object", 3, 3), SurfaceCount("beach", "scene", 9, 9)]
+    built = build_labels([*COUNTS, *said], LabelConfig())
+    added = add(drop(built, "beach"), "beach", "object")
+    (label,) = [x for x in added.labels if x.name == "beach"]
+    assert (label.kind, label.mentions) == ("object", 12)
 
 
 def test_capitals_are_those_of_captions() -> None:

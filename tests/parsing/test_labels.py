@@ -82,6 +82,24 @@ def test_synonyms_and_spellings_merge_under_the_frequent_name() -> None:
     assert {x.name: x.mentions for x in system.labels}["car"] == 54
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ice-cream", "ice cream", True),
+        ("caf\u00e9", "cafe\u0301", True),  # one letter, or a letter and an accent
+        ("cafe\u0301s", "cafes", False),
+        ("\u0915\u093f", "\u0915\u093e", False),  # Devanagari "ki" and "ka"
+        ("\u0e01\u0e34", "\u0e01\u0e35", False),  # Thai, short and long
+        ("\U0001f355", "\U0001f436", False),  # a pizza and a dog
+        ("\u2764\ufe0f", "\u2600\ufe0f", False),  # a heart and the sun, asked for as pictures
+    ],
+)
+def test_letters_are_compared_with_their_marks(one: str, other: str, same: bool) -> None:
+    system = build_labels(_counts((one, "object", 9), (other, "object", 8)), LabelConfig())
+    assert (_tag(system, one) == _tag(system, other)) == same
+    assert len(system.merges) == same
+
+
 def test_parts_of_speech_stay_apart() -> None:
     system = _build()
     assert _tag(system, "train") != _tag(system, "train", "action")

@@ -10,8 +10,16 @@ import pytest
 
 from parsing.errors import ParsingError
 from parsing.label_edits import diff, find
-from parsing.labels import LabelConfig, LabelSystem, Merge, SurfaceCount, build_labels
+from parsing.labels import (
+    KEPT_BY_HAND,
+    LabelConfig,
+    LabelSystem,
+    Merge,
+    SurfaceCount,
+    build_labels,
+)
 from parsing.review import COLUMNS, apply_review, questions, read_rows, to_text
+from parsing.seeds import Seed
 
 COUNTS = [
     SurfaceCount("dog", "object", 9, 9), SurfaceCount("bike", "object", 7, 7),
@@ -66,6 +74,30 @@ def test_answers_about_picks_outlast_a_build(system: LabelSystem) -> None:
     assert _tag(again, "book") is None and _tag(again, "beauty") == find(again, "beauty").tag_id
     assert _asked(again) == [("motorcycle", "bike")]
     assert _asked(_answer(system, "book", "confirmed")) == [("motorcycle", "bike"), ("beauty", "")]
+
+
+@pytest.mark.parametrize("state", ["needs-review", "rejected"])
+def test_a_pair_is_asked_about_once_whichever_word_is_more_frequent(
+    system: LabelSystem, state: str
+) -> None:
+    answered = _answer(system, "motorcycle", state)
+    more = [SurfaceCount("motorcycle", "object", 99, 99)]
+    again = build_labels([*COUNTS, *more], LabelConfig(), answered)
+    assert again.merges == answered.merges
+    assert (("motorcycle", "bike") in _asked(again)) == (state == "needs-review")
+    named = LabelSystem.from_list(["motorcycle,action", "bike,action"])  # another question
+    verbs = replace(named, merges=(Merge(1, "motorcycle", "bike", "by hand", 1, "rejected"),))
+    both = build_labels(COUNTS, LabelConfig(), verbs)
+    assert ("motorcycle", "bike") in _asked(both)
+
+
+def test_a_pick_that_is_kept_is_not_asked_about_where_a_class_names_it(system: LabelSystem) -> None:
+    kept = _answer(_answer(system, "book", "confirmed"), "beauty", "confirmed")
+    seeds = [Seed("book", "object", ("coco",), ()), Seed("dog", "object", ("coco",), ())]
+    again = build_labels(COUNTS, LabelConfig(), kept, seeds=seeds)
+    assert _asked(again) == [("motorcycle", "bike")]
+    reasons = {s.surface: s.reason for s in again.surfaces}
+    assert (reasons["book"], reasons["dog"]) == (KEPT_BY_HAND, "seed: coco")
 
 
 @pytest.fixture
@@ -138,6 +170,14 @@ def test_wrong_rows_say_which(system: LabelSystem, row: dict[str, Any], says: st
     right = questions(system)[0] | {"state": "confirmed"}
     with pytest.raises(ParsingError, match=f"Row 2.*{says}"):
         apply_review(system, [right, row])
+
+
+def test_answers_that_do_not_go_together_say_which_row(system: LabelSystem) -> None:
+    (asked,) = [row for row in questions(system) if row["surface"] == "motorcycle"]
+    dropped = asked | {"into": "", "state": "rejected"}
+    for row in (dropped, dropped | {"surface": "bike"}):
+        with pytest.raises(ParsingError, match=r"Row 2: .*(no tag: dropped by hand|No merge of)"):
+            apply_review(system, [row, asked | {"state": "confirmed"}])
 
 
 def test_wrong_files_say_what(tmp_path: Path) -> None:

@@ -185,7 +185,9 @@ def test_ram_json_file_and_its_tag_list(corpus: Corpus, tmp_path: Path) -> None:
             "image_path": str(corpus.plain), "caption": [], "union_label_id": [],
             "parse_label_id": [],
         }  # fmt: skip
-        with pytest.raises(ExportError, match=r"tag_list.txt: exists already"):
+        with pytest.raises(ExportError, match=r"ram.json: exists already"):
+            EXPORTERS["ram-json"](lake, tmp_path / "out/ram.json", quiet)
+        with pytest.raises(ExportError, match=r"other.json: goes with a tag_list.txt beside it"):
             EXPORTERS["ram-json"](lake, tmp_path / "out/other.json", quiet)
 
 
@@ -299,6 +301,15 @@ def test_nothing_is_overwritten(name: str, corpus: Corpus, tmp_path: Path) -> No
     with pytest.raises(ExportError, match="exists already"):
         EXPORTERS[name](corpus.lake, full, quiet)
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["coco", "ram-json"])
+def test_a_file_does_not_replace_a_folder(name: str, corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "out.json").mkdir()
+    heard: list[object] = []
+    with pytest.raises(ExportError, match=r"out\.json: exists already"):
+        EXPORTERS[name](corpus.lake, tmp_path / "out.json", lambda *step: heard.append(step))
+    assert not heard and not any((tmp_path / "out.json").iterdir())
 
 
 @pytest.mark.parametrize("name", EXPORTERS)

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from parsing.graph import Kind
 from parsing.keys import Key
 from parsing.label_edits import add, diff, find, merge, split
 from parsing.label_files import from_csv, starter, to_csv, to_thresholds
@@ -233,6 +234,20 @@ def test_an_edit_is_made_again_where_the_build_before_it_is_current_again(tmp_pa
         merged = merge(system_named(lake, None), "couch", "sofa")
         assert adopt(lake, config, merged)
         assert system_named(lake, None).digest == merged.digest
+
+
+def test_an_imported_form_counts_in_both_kinds_that_it_is_said_in() -> None:
+    given = LabelSystem.from_list(["stage,object", "beach,scene", "run,action"])
+    counts: dict[tuple[str, Kind], int] = {
+        ("stage", "object"): 2, ("stage", "scene"): 5, ("beach", "object"): 3, ("run", "object"): 4,
+    }  # fmt: skip
+    counted = with_counts(given, counts)
+    assert [x.mentions for x in counted.labels] == [7, 3, 0]
+    assert {s.surface for s in counted.surfaces if s.tag_id is None} == {"run"}
+    said = [SurfaceCount(*key, n, n) for key, n in counts.items()]
+    built = build_labels(said, CONFIG.label, given)
+    tags = {(s.surface, s.kind): s.tag_id for s in built.surfaces if s.surface != "run"}
+    assert tags.items() <= {(s.surface, s.kind): s.tag_id for s in counted.surfaces}.items()
 
 
 def test_the_starter_system_in_a_lake(demo_copy: Path) -> None:

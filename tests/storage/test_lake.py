@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,41 @@ def test_two_processes_commit_without_loss_or_doubles(lake: Lake) -> None:
     assert [writer.wait() for writer in writers] == [0, 0]
     assert len(surfaces(lake)) == 30
     assert len(surfaces(lake, "mentions")) == 30
+
+
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 77; shift; exec "$@"'
+READER = """
+import sys
+from pathlib import Path
+from storage.errors import StorageError
+from storage.lake import Lake
+try:
+    with Lake.open(Path(sys.argv[1]), read_only=True) as lake:
+        print(lake.scalar("SELECT count(*) FROM mentions"))
+except StorageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="no mounts of one's own here")
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [((), "copy the lake to where it can be written"), (("-wal", "-shm"), "1")],
+)
+def test_a_file_system_that_takes_no_writes(lake: Lake, beside: tuple[str, ...], says: str) -> None:
+    commit(lake, "w", "u", "dog")
+    lake.close()
+    for end in beside:
+        (lake.path / f"catalog.sqlite{end}").touch()
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", lake.path,
+         sys.executable, "-c", READER, lake.path],
+        capture_output=True, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    if done.returncode == 77 or done.stderr.startswith("unshare:"):
+        pytest.skip("no mounts of one's own here")
+    assert done.stdout.strip().endswith(says), done.stderr
+    assert done.stdout.count("\n") == 1
 
 
 FULL = """

@@ -40,6 +40,7 @@ def path(one_row: Path, tmp_path: Path) -> Path:
         "SELECT * FROM unnest([1, 2])",
         "SELECT snapshot_id FROM lake.snapshots()",
         "VALUES (1)",
+        "PIVOT tags ON kind IN ('object', 'scene') USING count(*)",
     ],
 )
 def test_questions_are_answered(path: Path, sql: str) -> None:
@@ -92,6 +93,14 @@ def test_anything_else_is_refused(path: Path, tmp_path: Path, sql: str) -> None:
 def test_mistakes_are_explained(path: Path, sql: str) -> None:
     with pytest.raises(BadSQL):
         run_sql(path, sql)
+
+
+@pytest.mark.parametrize("sql", ["{}", "SELECT * FROM ({})", "WITH p AS ({}) FROM p"])
+def test_a_pivot_has_to_name_its_values(path: Path, sql: str) -> None:
+    with pytest.raises(RefusedSQL, match=r"name them: PIVOT .* IN"):
+        run_sql(path, sql.format("PIVOT tags ON kind USING count(*)"))
+    with pytest.raises(RefusedSQL, match="at a time, got 2"):
+        run_sql(path, "SELECT 1; SELECT 2")
 
 
 def test_nothing_is_not_a_question(path: Path) -> None:
