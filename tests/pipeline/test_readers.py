@@ -141,10 +141,10 @@ def test_parquet_embedded_images_in_a_folder_of_splits(tmp_path: Path) -> None:
 def test_only_words_for_splits_in_names_of_parquet_name_one(
     tmp_path: Path, name: str, split: str | None, format: str
 ) -> None:
-    path = tmp_path / "photos" / name
+    path = tmp_path / "dev" / name  # a source that is called so says nothing
     path.parent.mkdir(parents=True)
     pq.write_table(pa.table({"image": ["a.jpg"], "caption": ["a cat"]}), path)
-    good, bad = read(tmp_path / "photos", format)
+    good, bad = read(tmp_path / "dev", format)
     assert [r.split for r in good] == [split]
     assert not bad
 
@@ -218,6 +218,30 @@ def test_image_folder_with_metadata(tmp_path: Path) -> None:
     assert (good[0].image, good[0].split) == (str(tmp_path / "train/a.jpg"), "train")
     reasons = ["bad-metadata", "bad-metadata", "not-utf-8", "bad-metadata"]
     assert [b.reason for b in bad] == reasons
+
+
+def test_lines_of_metadata_say_their_split(tmp_path: Path) -> None:
+    said = ["test", "train", "", None, "tset", 3]
+    lines = [{"file_name": f"{n}.jpg", "text": "x", "split": s} for n, s in enumerate(said)]
+    (tmp_path / "train").mkdir()
+    text(tmp_path / "train", "\n".join(map(json.dumps, lines)), "metadata.jsonl")
+    good, bad = read(tmp_path)
+    assert [r.split for r in good] == ["eval", "train", "train", "train", "tset", "3"]
+    assert not bad
+
+
+def test_the_name_of_the_source_itself_is_no_split(tmp_path: Path) -> None:
+    source = tmp_path / "test"
+    (source / "val").mkdir(parents=True)
+    for folder in (source, source / "val"):
+        text(folder, f'{{"file_name": "{folder.name}.jpg", "text": "x"}}', "metadata.jsonl")
+    assert [(r.name, r.split) for r in read(source)[0]] == [("test.jpg", None), ("val.jpg", "eval")]
+    table = pa.table({"image": ["a.jpg"], "caption": ["a cat"]})
+    for folder in (source, source / "val"):
+        path = folder / "data-00000-of-00001.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    assert [r.split for r in read(source)[0]] == [None, "eval"]
 
 
 # ---- all formats ---------------------------------------------------------------------------------
