@@ -17,6 +17,7 @@ from pipeline.readers import (
     guess_format,
     read_uri,
 )
+from storage.lake import Lake
 from tests.pipeline.reading import captions, fails, read, text
 
 # ---- COCO ----------------------------------------------------------------------------------------
@@ -94,6 +95,14 @@ def test_folder_survives_loops_and_odd_names(tmp_path: Path) -> None:
     assert [r.name for r in good] == ["a.jpg"]
     assert [b.reason for b in bad] == ["bad-image-name"]
     assert bad[0].name.isascii()
+
+
+def test_a_lake_beside_the_images_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    Lake.create(tmp_path / "lake").close()
+    (tmp_path / "lake/b.jpg").write_bytes(b"x")
+    text(tmp_path / "lake/data", "x", "c.parquet")
+    assert [r.name for r in read(tmp_path)[0]] == ["a.jpg"]
 
 
 # ---- Parquet and Hugging Face --------------------------------------------------------------------
@@ -256,8 +265,9 @@ def test_read_uri(tmp_path: Path) -> None:
         read_uri(f"{tmp_path}/a.tar#8,3")
     with pytest.raises(FileNotFoundError):
         read_uri(f"{tmp_path}/none.tar#8,3")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as missing:
         read_uri(f"{tmp_path}/a.tar/inside.jpg")
+    assert missing.value.filename == f"{tmp_path}/a.tar/inside.jpg"
     with pytest.raises(UnreadableUri):
         read_uri(f"{tmp_path}/nul\0.jpg")
     with pytest.raises(UnreadableUri):
@@ -272,6 +282,7 @@ def test_sources_that_cannot_be_read_at_all(tmp_path: Path) -> None:
     fails(good, *READERS, format="cvs")
     fails(good, "--encoding klingon", encoding="klingon")
     fails(good, "--encoding base64", encoding="base64")
+    fails(good, "--encoding undefined", encoding="undefined")
     fails(good, "no such folder", images=tmp_path / "none")
     fails(tmp_path, "needs the file itself", format="csv")
     fails(good, "needs a folder", format="folder")
