@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.given import number
 from model.windows import floats
 from pipeline.clustering import fit_centres, nearest
 from pipeline.columns import Floats
@@ -43,7 +44,7 @@ def run(
     given = {"regions": REGIONS, **(settings or {})}
     if len(given) > 1:
         raise PlanError(f"--set: clusters takes regions=N alone, not {', '.join(given)}")
-    count = int(given["regions"])
+    count = number(given, "regions", REGIONS)
     if count < TAGS:
         raise PlanError(f"--set regions={count}: at least one a tag, {TAGS}")
     rows = [_one(out, count, seed) for seed in seeds]

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from bench.given import columns_of, digest_of
 from bench.lakes import mean_maps
 from parsing.registry import make_parser
 from pipeline.columns import Floats
@@ -48,7 +49,7 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
     seed = seeds[0]
     config = load_config(None, [f"seed={seed}", "ingest.eval_share=0"])
     first, others = _split_captions(data / "captions.csv")
-    lake_path = out / f"generation-{seed}"
+    lake_path = out / f"generation-{digest_of(data)}-{seed}"
     _fill(lake_path, data, first, out, config)
     Runner(lake_path, config, workers=cores()).run(until="publish", command="bench")
     with Lake.open(lake_path, read_only=True) as lake:
@@ -59,12 +60,11 @@ def _split_captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The first caption of each image, and the others."""
     first: dict[str, str] = {}
     others: dict[str, list[str]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["image"] in first:
-                others.setdefault(row["image"], []).append(row["caption"])
-            else:
-                first[row["image"]] = row["caption"]
+    for image, caption in columns_of(path, "image", "caption"):
+        if image in first:
+            others.setdefault(image, []).append(caption)
+        else:
+            first[image] = caption
     return first, others
 
 

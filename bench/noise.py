@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.given import number
 from bench.lakes import copy_lake, run_stages
 from bench.planted import compare_cleaning, median_of
 from bench.ranking import as_row
@@ -32,7 +33,8 @@ def run(
     """The curve of every seed, then the median; `data` is not used, `settings` change the scenes
     (`SceneConfig`)."""
     recipe = dict(settings or {})
-    scenes = int(recipe.pop("scenes", SCENES))
+    scenes = number(recipe, "scenes", SCENES)
+    recipe.pop("scenes", None)
     changed = "".join(f"-{key}-{value}" for key, value in sorted((settings or {}).items()))
     found, seconds = {}, {}
     for seed in seeds:

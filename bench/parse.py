@@ -7,7 +7,6 @@ a folder with captions.csv; without it the labelled ones), all contestants on th
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from bench.given import columns_of
 from parsing import wordnet
 from parsing.registry import make_parser
 from parsing.scoring import Items, items_of_graph, items_of_label, score_parses
@@ -33,6 +33,7 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
     if not LABELLED.exists():
         raise SourceError(f"{LABELLED}: the labelled captions are missing; run it in a checkout")
     labelled = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
+    spoken = captions_of(data) if data else [label["caption"] for label in labelled]
     published, notes = _published_parser()
     config = Config().parse
     ours = make_parser(config.parser, model=config.model)
@@ -47,10 +48,9 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
             found = [items_of_published(published.parse(text)) for text in texts]
             rows += _scores("SceneGraphParser", found, wanted)
         tables[f"{half} half, {len(part)} captions"] = rows
-    texts = captions_of(data) if data else [label["caption"] for label in labelled]
     # A parser of its own, since the one above remembers the labelled captions.
     fresh = make_parser(config.parser, model=config.model)
-    tables["one process, one core"] = _speeds(fresh, published, config.model, texts)
+    tables["one process, one core"] = _speeds(fresh, published, config.model, spoken)
     return {"tables": tables, "notes": notes}
 
 
@@ -105,9 +105,9 @@ def captions_of(data: Path) -> Sentences:
     path = data / "captions.csv" if data.is_dir() else data
     if not path.exists():
         raise SourceError(f"{path}: no such file; give captions, one a line, or a captions.csv")
+    if path.suffix == ".csv":
+        return [caption for (caption,) in columns_of(path, "caption")]
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        if path.suffix == ".csv":
-            return [row["caption"] for row in csv.DictReader(file)]
         return [line.rstrip("\r\n") for line in file]
 
 

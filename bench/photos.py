@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.generation import held_out_regression
+from bench.given import digest_of, number
 from bench.lakes import copy_lake, run_stages
 from bench.peers import ours, peers
 from bench.planted import median_of
@@ -63,10 +64,15 @@ def run(
         raise SourceError("bench photos: --data DIR is needed, with captions.csv and images/")
     if unknown := set(settings or {}) - {"wrong"}:
         raise PlanError(f"bench photos: takes wrong=SHARE alone, not {', '.join(sorted(unknown))}")
-    wrong = float((settings or {}).get("wrong", WRONG))
-    base = out / "photos"
+    wrong = number(settings or {}, "wrong", WRONG)
+    if not 0 <= wrong < 1:
+        raise PlanError(f"--set wrong={wrong}: give a share, 0 or more and below 1")
+    base = out / f"photos-{digest_of(data)}"
     _fill(base, data)
-    found = {seed: _one(base, out / f"photos-{seed}-{wrong}", seed, wrong) for seed in seeds}
+    found = {
+        seed: _one(base, base.with_name(f"{base.name}-{seed}-{wrong}"), seed, wrong)
+        for seed in seeds
+    }
     rows = {
         name: median_of([one["by"][name] for one in found.values()])
         for name in next(iter(found.values()))["by"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.given import number
 from bench.language import score_language
 from bench.peers import ours, peers
 from bench.ranking import Bools, Pair, as_row, compare
@@ -107,7 +108,8 @@ def run(
 def place_of(out: Path, seed: int, settings: Mapping[str, Any]) -> tuple[Path, int, dict[str, Any]]:
     """The folder of a demo with these settings, how many scenes it has, and the other settings."""
     recipe = dict(settings)
-    scenes = int(recipe.pop("scenes", SCENES))
+    scenes = number(recipe, "scenes", SCENES)
+    recipe.pop("scenes", None)
     changed = "".join(f"-{key}-{value}" for key, value in sorted(settings.items()))
     return out / f"planted-{seed}{changed}", scenes, recipe
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.given import columns_of
 from pipeline.errors import SourceError
 from storage.lake import Lake
 
@@ -23,10 +24,9 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
     """Three runs of the command line as whole processes, timed."""
     if data is None:
         raise SourceError("bench rerun: --data DIR is needed, with captions.csv and images/")
-    out.mkdir(parents=True, exist_ok=True)
-    with (data / "captions.csv").open(encoding="utf-8", newline="") as file:
-        pairs = [(row["image"], row["caption"]) for row in csv.DictReader(file)]
+    pairs = columns_of(data / "captions.csv", "image", "caption")
     late = set(sorted({image for image, _ in pairs})[-HELD_BACK:])
+    out.mkdir(parents=True, exist_ok=True)
     lake = out / f"rerun-{seeds[0]}"
     Lake.create(lake).close()
     rows = []
@@ -48,7 +48,7 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
     return {"tables": {"runs": rows}, "notes": [f"units out of balance: {unbalanced}"]}
 
 
-def _source(out: Path, name: str, pairs: list[tuple[str, str]]) -> Path:
+def _source(out: Path, name: str, pairs: list[tuple[str, ...]]) -> Path:
     path = out / f"{name.replace(' ', '-')}.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("image", "caption"), *pairs])
@@ -57,7 +57,10 @@ def _source(out: Path, name: str, pairs: list[tuple[str, str]]) -> Path:
 
 def _call(*arguments: str | Path) -> None:
     *words, lake = map(str, arguments)
-    subprocess.run([sys.executable, "-m", "flows", *words, "--lake", lake], check=True)
+    command = [sys.executable, "-m", "flows", *words, "--lake", lake]
+    # What it prints is not the benchmark's; what it says of an error is.
+    if status := subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        raise SourceError(f"bench rerun: `tagwright {words[0]}` failed, status {status}")
 
 
 def _works(lake: Path) -> set[tuple[str, str]]:

@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from bench.given import digest_of
 from bench.lakes import mean_maps
 from model.encoder import make_encoder
 from model.metrics import mean_average_precision
@@ -140,7 +141,7 @@ def planted(seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Split, Config]]
 def photos(data: Path, seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Split, Config]]:
     """Per seed another split by image, near-duplicates on one side; caption tags are the truth."""
     config = load_config(None, ["ingest.eval_share=0"])
-    path = out / "tagger-photos"
+    path = out / f"tagger-photos-{digest_of(data)}"
     if not (path / "lake.toml").exists():
         Lake.create(path).close()
     with Lake.open(path) as lake:

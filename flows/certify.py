@@ -26,6 +26,7 @@ def show(
 ) -> None:
     """Print the certificate of the present tags, the most surely harmed first."""
     if context.invoked_subcommand:
+        _refuse_misplaced(context, context.invoked_subcommand)
         return
     from flows.show import print_certificate
     from pipeline.certificate import certificate, harmed
@@ -37,6 +38,17 @@ def show(
         found = certificate(opened)
     names = [tag.name for tag in harmed(found, settings)]
     print_certificate(found.to_dict() if found else None, names, limit, json_)
+
+
+def _refuse_misplaced(context: typer.Context, command: str) -> None:
+    """An option before the command's name is `show`'s, and the command would not see it."""
+    from pipeline.errors import PlanError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.rstrip('_')}"
+            raise PlanError(f"{option}: is not passed on; write it after `certify {command}`")
 
 
 @app.command()

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from flows.clean import clean
 from flows.retrain import retrain
+from pipeline.config import load_config
 from pipeline.errors import PipelineError
 from storage.lake import Lake
 
@@ -72,10 +73,12 @@ def trigger_flow(
     """Start a flow for a lake, and wait for its end if asked to.
 
     Raises:
+        ConfigError: a setting is wrong.
         ServiceError: an unknown flow, one that is not deployed, no server, one that refuses, or
             (with `wait`) a run that did not complete.
     """
     name, path = _known(flow), _absolute(lake)
+    load_config(None, settings or [])  # a mistake in it would show in the worker's log alone
     parameters = {"lake": path, "settings": settings or []}
     with _server() as client:
         _deployment(client, name)
@@ -100,10 +103,12 @@ def schedule_flow(
     """Run a flow for a lake on a schedule; an earlier schedule of the same two is replaced.
 
     Raises:
+        ConfigError: a setting is wrong.
         ServiceError: an unknown flow, one that is not deployed, a bad cron text, no server, or one
             that refuses.
     """
     name, path = _known(flow), _absolute(lake)
+    load_config(None, settings or [])
     try:
         schedule = CronSchedule(cron=cron, timezone=timezone)
     except ValueError:
@@ -114,16 +119,18 @@ def schedule_flow(
     slug = f"lake-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
     with _server() as client:
         deployment = _deployment(client, name)
-        for known in client.read_deployment_schedules(deployment.id):
-            if known.slug == slug:
-                client.delete_deployment_schedule(deployment.id, known.id)
-        wanted = DeploymentScheduleCreate(
-            schedule=schedule,
-            active=True,
-            slug=slug,
-            parameters={"lake": path, "settings": settings or []},
-        )
-        client.create_deployment_schedules(deployment.id, [wanted])
+        parameters = {"lake": path, "settings": settings or []}
+        found = client.read_deployment_schedules(deployment.id)
+        if known := next((known for known in found if known.slug == slug), None):
+            # In one step: deleted first, it would be gone where the server refuses the new one.
+            client.update_deployment_schedule(
+                deployment.id, known.id, active=True, schedule=schedule, parameters=parameters
+            )
+        else:
+            wanted = DeploymentScheduleCreate(
+                schedule=schedule, active=True, slug=slug, parameters=parameters
+            )
+            client.create_deployment_schedules(deployment.id, [wanted])
     return f"{name} runs at {cron!r} ({timezone}) for {path}"
 
 

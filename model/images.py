@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from threading import Lock
+from typing import cast
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -17,6 +19,9 @@ LARGE = 4096
 """No longer side is left at twice that many pixels: nothing here looks closer."""
 STRIP = 64
 """Rows of the result at a time when a large picture is made smaller."""
+_BYTES = (0.0, 255.0)
+_HIGH_BYTES = (0.0, 255.0 * 256)
+"""What is black and what white of 8 and of 16 bits; of the latter the high byte is the picture."""
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow would warn of a sixth of that and refuse a third
 _one_large = Lock()
 _TURNS = {
@@ -52,7 +57,7 @@ def load_image(data: bytes, side: int | None = None) -> Image.Image:
             if side is not None or _step(picture) > 1:
                 picture.draft("RGB", (max(1, asked), max(1, asked)))
             if max(picture.size) < 2 * LARGE:
-                return _upright(_rgb(picture), picture)
+                return _upright(_rgb(picture, _levels(picture)), picture)
             with _one_large:
                 return _upright(_smaller(picture), picture)
     except (UnreadableImage, MemoryError):
@@ -63,10 +68,28 @@ def load_image(data: bytes, side: int | None = None) -> Image.Image:
         raise UnreadableImage(f"not a readable picture: {why}") from error
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
+def _levels(picture: Image.Image) -> tuple[float, float]:
+    """The values that are black and white: converting takes them for bytes and clips the others."""
     if picture.mode.startswith("I;16"):
-        # Converting clips 16 bits to white; their high byte is the picture.
-        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+        return _HIGH_BYTES
+    if picture.mode not in ("I", "F"):
+        return _BYTES
+    low, high = cast(tuple[float, float], picture.getextrema())
+    if not math.isfinite(low + high):
+        raise UnreadableImage("its values are not all finite numbers")
+    if picture.mode == "F":  # no range is usual: 0 to 1, 0 to 255, metres, kelvin
+        return low, high
+    if low >= 0 and high <= 65535:
+        return _BYTES if high <= 255 else _HIGH_BYTES
+    return low, high
+
+
+def _rgb(picture: Image.Image, levels: tuple[float, float]) -> Image.Image:
+    if levels != _BYTES:
+        black, white = levels
+        scale = 255 / ((white - black) or 1)
+        grey = picture if picture.mode == "F" else picture.convert("I")
+        picture = grey.point(lambda value: value * scale - black * scale).convert("L")
     return picture.convert("RGB")
 
 
@@ -79,11 +102,12 @@ def _smaller(picture: Image.Image) -> Image.Image:
     """Less than 8192 pixels a side, as RGB, strip by strip."""
     step = _step(picture)
     size = (-(-picture.width // step), -(-picture.height // step))
+    levels = _levels(picture)
     result = Image.new("RGB", size)
     for top in range(0, size[1], STRIP):
         bottom = min((top + STRIP) * step, picture.height)
         strip = picture.crop((0, top * step, picture.width, bottom))
-        result.paste(_rgb(strip).reduce(step), (0, top))
+        result.paste(_rgb(strip, levels).reduce(step), (0, top))
     return result
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from model.config import FitConfig
+from model.errors import ModelError
 from model.published import load_converted
 from model.ram import RAM_SWIN_L, RecognizeAnything
 from model.swin import SWIN_B, SWIN_L
@@ -28,11 +29,16 @@ def start_network(
 
     Raises:
         CheckpointError: `init` cannot be read.
-        ModelError: its queries have another width, or one query is zero.
+        ModelError: its queries have another width, one query is zero, or it has a captioner that
+            the config does without.
     """
     torch.manual_seed(config.seed)
     if init is not None:
         model, _ = load_converted(init, image_size=config.image_size)
+        if model.captioner is not None and not config.captions:
+            raise ModelError(
+                f"captions=false: {init} has a captioner, which learns on with it; leave that out"
+            )
     else:
         shape = replace(
             RAM_SWIN_L, swin=ENCODERS[config.encoder], text_dim=queries.shape[1],

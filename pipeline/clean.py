@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from model.windows import floats
 from pipeline.columns import Floats, Halves, array_of, constant, table_of
 from pipeline.dataset import Ints
+from pipeline.errors import PlanError
 from pipeline.regions import Regions, unit
 from pipeline.rules import find_rule
 from pipeline.rules.base import Bools, Opinions, TagEvidence
@@ -93,8 +94,19 @@ class Clean(Stage):
             find_rule(name)
 
     def setup(self, context: Context) -> None:
-        """Look the rules up."""
+        """Look the rules up, and the tags that they spare: a name that none has spares nothing.
+
+        Raises:
+            PlanError: there is no such rule or tag.
+        """
         self.rules = {name: find_rule(name) for name in self.config.clean.rules}
+        if spare := self.config.clean.spare:
+            names = context.query("SELECT DISTINCT name FROM current_labels").column(0).to_pylist()
+            if unknown := sorted(set(spare) - set(names)):
+                raise PlanError(
+                    f"clean.spare: no tag is called {', '.join(map(repr, unknown))}; "
+                    "`tagwright labels show NAME` tells what it is now"
+                )
 
     def run(self, batch: Batch, context: Context) -> Result:
         """One verdict per image, tag and rule."""

@@ -30,12 +30,23 @@ class Wanted:
         model: role or digest of a model of the lake (None: the one in service), or KIND:PATH.
         names, thresholds: lists aligned with a published `.pth`, which has none inside.
         clip: the CLIP model whose text encoder made the label queries of a published checkpoint.
+
+    Raises:
+        PlanError: the model's name is empty, or files are given that it does not read.
     """
 
     model: str | None = None
     names: Path | None = None
     thresholds: Path | None = None
     clip: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.model is not None and not self.model.strip():
+            raise PlanError("--model '': names none; leave it out for the model in service")
+        files = {"names": self.names, "thresholds": self.thresholds, "clip": self.clip}
+        given = [f"--{name}" for name, file in files.items() if file is not None]
+        if given and not (self.model or "").startswith("ram:"):
+            raise PlanError(f"{', '.join(given)}: only --model ram:PATH reads such files")
 
 
 def open_tagger(lake: Path, wanted: Wanted) -> ImageTagger:
@@ -126,7 +137,9 @@ def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
         rows = opened.query(_MODEL, {"model": model}).to_pylist()
         if not rows:
             which = "no model in service yet" if model is None else f"no model {model!r}"
-            raise PlanError(f"{lake}: {which}; `tagwright models` lists them, `run` makes them")
+            raise PlanError(
+                f"{lake}: {which}; `tagwright models list` lists them, `run` makes them"
+            )
         tagger, info = load_tagger(opened.path / rows[0]["path"])
         cuts = opened.query(_CUTS, {"version": info.label_version}).to_pylist()
     by_tag = {row["tag_id"]: row["cut"] for row in cuts}

@@ -8,6 +8,23 @@ SELECT stage, unit AS shard_id, n_in, n_kept, n_dropped, n_rejected,
 FROM current_ledger
 ORDER BY stage, shard_id;
 
+-- Every ingest of a source, which grows and is mended, says anew what it could not use: the same is
+-- said once, and no more of a picture that has come since. A picture that was there before may have
+-- been refused for something else.
+CREATE VIEW current_rejects AS
+SELECT * FROM rejects r
+WHERE work_id IN (SELECT work_id FROM current_ledger)
+  AND NOT (stage = 'ingest' AND EXISTS (
+      SELECT 1
+      FROM (SELECT i.uri, min(l.seq) AS since FROM images i JOIN ledger l USING (work_id)
+            GROUP BY i.uri) came
+      JOIN ledger l ON l.seq < came.since
+      WHERE came.uri = r.uri AND l.work_id = r.work_id
+  ))
+QUALIFY row_number() OVER (
+    PARTITION BY stage, item, uri, image_id, reason, detail, shard_id ORDER BY work_id
+) = 1;
+
 -- What a tag of any label system version is in the one in use: merged tags follow; one that lost a
 -- surface form does not, since its scores and regions were made for more than it means now.
 CREATE VIEW tag_ids AS

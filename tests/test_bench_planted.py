@@ -238,5 +238,14 @@ def test_settings_of_benchmarks_are_checked(tmp_path: Path) -> None:
     for cycles in ("two", "0"):
         with pytest.raises(PlanError, match="1 or more"):
             run_benchmark("rounds", None, (0,), tmp_path, [f"cycles={cycles}"])
+    for name, setting in (
+        ("planted", "scenes=abc"), ("planted", "scenes=2.5"), ("noise", "scenes=yes"),
+        ("budget", "scenes=.nan"), ("clusters", "regions=abc"), ("photos", "wrong=abc"),
+    ):  # fmt: skip
+        with pytest.raises(PlanError, match=r"--set .*give a .*number"):
+            run_benchmark(name, tmp_path, (0,), tmp_path, [setting])
+    for wrong in ("1", "-.1"):
+        with pytest.raises(PlanError, match="give a share"):
+            run_benchmark("photos", tmp_path, (0,), tmp_path, [f"wrong={wrong}"])
     with pytest.raises(PlanError, match="choose from"):
         run_benchmark("planned", None, (0,), tmp_path)

@@ -136,8 +136,8 @@ def _check(source: Path, options: ReaderOptions) -> None:
     if options.images is not None and not options.images.is_dir():
         raise SourceError(f"--images {options.images}: no such folder; check the path")
     try:
-        "a".encode(options.encoding)  # some codecs are not of text
-    except LookupError:
+        "a".encode(options.encoding)  # some codecs are not of text, or of nothing
+    except (LookupError, UnicodeError):
         raise SourceError(
             f"--encoding {options.encoding}: unknown; use utf-8, utf-16, latin-1 or cp1252"
         ) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +83,7 @@ def read_uri(uri: str) -> bytes:
                 pass  # perhaps a plain file whose name only looks like a member's
         return Path(uri).read_bytes()
     except NotADirectoryError:
-        raise FileNotFoundError(uri) from None
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), uri) from None
     except (ValueError, OverflowError) as error:
         raise UnreadableUri(f"{printable(uri)}: not a usable path: {error}") from None
 

@@ -1,7 +1,9 @@
 """CSV and TSV: one caption a row under a header; rows of one image that follow each other merge.
 
 A quote that never closes would swallow the rest of the file, so each record is read strictly; when
-that fails, only its first line is judged alone, and reading goes on with the second.
+that fails, only its first line is judged alone, and reading goes on with the second. So it is where
+a record of several lines may as well be as many rows of tabs: a caption that holds a line break and
+as many tabs is rarer than two with a stray quote.
 """
 
 from __future__ import annotations
@@ -137,18 +139,28 @@ def _read(source: Path, options: ReaderOptions, delimiter: str) -> Iterator[Item
 def _rows(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
     """Each row that is not blank with the number of its first line; None for broken quotes."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    width = 0  # of the header, which comes first
     while True:
         lines.taken.clear()
         start = lines.number + 1
         row: list[str] | None
         try:
             row = next(reader)
+            if delimiter == "\t" and width and _are_rows(lines.taken, width):
+                row = _literally(lines.give_back(), delimiter)
         except StopIteration:
             return
         except csv.Error:
             row = _literally(lines.give_back(), delimiter)
+        width = width or len(row or ())
         if row != []:
             yield start, row
+
+
+def _are_rows(lines: list[str], width: int) -> bool:
+    """Whether a record's lines, of which there are several, are rows of tabs themselves."""
+    said = [line for line in lines if line.strip()]
+    return len(said) > 1 and all(line.count("\t") == width - 1 for line in said)
 
 
 def _literally(line: str, delimiter: str) -> list[str] | None:

@@ -18,6 +18,7 @@ from pipeline.readers.base import (
     not_encoded,
     printable,
 )
+from storage.lake import MARKER
 
 
 def read_folder(source: Path, options: ReaderOptions) -> Iterator[Item]:
@@ -44,11 +45,16 @@ def read_folder(source: Path, options: ReaderOptions) -> Iterator[Item]:
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Folders in order with their files in order; hidden ones are left out, links followed once."""
+    """Folders in order with their files in order; links are followed once.
+
+    Hidden ones are left out, and lakes, whose files are no source's: one made beside the images
+    would be read with them.
+    """
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, onerror=_raise, followlinks=True):
         status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # a link that leads back up
+        looped = (status.st_dev, status.st_ino) in seen  # by a link that leads back up
+        if looped or MARKER in files:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))

@@ -25,6 +25,7 @@ from pipeline.readers.base import (
     merged,
     not_encoded,
     pick,
+    split_of,
     split_of_folder,
 )
 from pipeline.readers.folder import walk
@@ -40,15 +41,23 @@ def read_hf(source: Path, options: ReaderOptions) -> Iterator[Item]:
     names = {name for _, files in walk(source) for name in files}
     if any(name.endswith(".arrow") for name in names):
         files = files_with(source, ".arrow")
-        return merged(item for path in files for item in _read_arrow(path, options))
+        return merged(
+            item for path in files for item in _read_arrow(path, options, _split(path, source))
+        )
     if METADATA in names:
         files = files_with(source, METADATA)
-        return merged(item for path in files for item in _read_metadata(path, options))
+        return merged(
+            item for path in files for item in _read_metadata(path, options, _split(path, source))
+        )
     return read_parquet(source, options)
 
 
-def _read_arrow(path: Path, options: ReaderOptions) -> Iterator[Item]:
-    split = split_of_folder(path.parent.name)
+def _split(path: Path, source: Path) -> str | None:
+    """That of the file's folder; how the source itself is called says nothing."""
+    return split_of_folder(path.relative_to(source).parent.name)
+
+
+def _read_arrow(path: Path, options: ReaderOptions, split: str | None) -> Iterator[Item]:
     try:
         with pa.memory_map(str(path)) as file, _batches(file) as reader:
             columns = Columns.of(reader.schema, path)
@@ -66,8 +75,7 @@ def _batches(file: Any) -> Iterator[Any]:
         yield reader
 
 
-def _read_metadata(path: Path, options: ReaderOptions) -> Iterator[Item]:
-    split = split_of_folder(path.parent.name)
+def _read_metadata(path: Path, options: ReaderOptions, split: str | None) -> Iterator[Item]:
     with path.open("rb") as file:
         for line, data in enumerate(file, 1):
             if not data.strip():
@@ -87,7 +95,10 @@ def _read_metadata(path: Path, options: ReaderOptions) -> Iterator[Item]:
 
 
 def _record(text: str, path: Path, options: ReaderOptions, split: str | None) -> Record | None:
-    """The line's record, or None when it is no JSON object with an image and captions."""
+    """The line's record, or None when it is no JSON object with an image and captions.
+
+    `split` counts where the line itself says none.
+    """
     try:
         row = json.loads(text)
     except (ValueError, RecursionError):
@@ -102,4 +113,7 @@ def _record(text: str, path: Path, options: ReaderOptions, split: str | None) ->
         return None
     if not all(isinstance(one, str) for one in captions):
         return None
-    return Record(name, options.locate(name, path.parent), tuple(captions), split)
+    column = pick(list(row), ("split",))
+    said = row[column] if column else None
+    of_row = None if said is None else split_of(str(said))
+    return Record(name, options.locate(name, path.parent), tuple(captions), of_row or split)

@@ -20,7 +20,7 @@ def read_parquet(source: Path, options: ReaderOptions) -> Iterator[Item]:
     if not source.is_dir():
         return merged(_read(source, options, None))
     files = files_with(source, ".parquet")
-    return merged(item for path in files for item in _read(path, options, _split(path)))
+    return merged(item for path in files for item in _read(path, options, _split(path, source)))
 
 
 def files_with(source: Path, suffix: str) -> list[Path]:
@@ -37,13 +37,14 @@ def files_with(source: Path, suffix: str) -> list[Path]:
     return files
 
 
-def _split(path: Path) -> str | None:
+def _split(path: Path, source: Path) -> str | None:
     """The hub names its files `train-00000-of-00002.parquet`, others use one folder a split.
 
-    A file called `data-00000-of-00001.parquet` or `0000.parquet` says nothing of it.
+    A file called `data-00000-of-00001.parquet` or `0000.parquet` says nothing of it, nor does the
+    name of the source itself.
     """
     first = re.split("[-_.]", path.stem)[0]
-    return split_of_folder(first) or split_of_folder(path.parent.name)
+    return split_of_folder(first) or split_of_folder(path.relative_to(source).parent.name)
 
 
 def _read(path: Path, options: ReaderOptions, split: str | None) -> Iterator[Item]:

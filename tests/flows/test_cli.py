@@ -116,6 +116,8 @@ BAD = [
     (["tag", "--tags", " , ", "{tmp}/a.jpg"], "names no tag"),
     (["labels", "review", "{tmp}/good.csv"], "exists already"),
     (["certify", "sample", "--out", "{tmp}/good.csv"], "exists already"),
+    (["certify", "--lake", "x", "answers", "{tmp}/good.csv"], "--lake: is not passed on"),
+    (["certify", "--json", "sample"], "after `certify sample`"),
 ]
 
 

@@ -63,6 +63,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("words", ["trigger clean", "schedule clean --cron @daily"])
+def test_settings_are_checked_before_the_server_is_asked(words: str, lake: Path, cli: Cli) -> None:
+    said = told(cli, lake, "http://127.0.0.1:1/api", *words.split(), "--set", "clean.cut=some")
+    assert "clean.cut" in said
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     (

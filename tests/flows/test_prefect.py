@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.schedules import CronSchedule
 
 from flows.retrain import retrain
 from flows.tasks import run_stages
@@ -141,6 +143,27 @@ def test_nothing_is_published_where_there_is_nothing_to_retrain_on(tmp_path: Pat
     with pytest.raises(PlanError, match="run `tagwright run` first"):
         retrain.fn(str(lake))
     assert stages_done(lake) == {"ingest", "read"}
+
+
+def test_another_schedule_takes_the_place_of_the_first_in_one_step(
+    tmp_path: Path, service: Service, cli: Cli
+) -> None:
+    lake = tmp_path / "lake"
+    Lake.create(lake).close()
+    assert cli("deploy", "--lake", lake, **service.environment).returncode == 0
+    found = []
+    for cron, share in (("0 3 * * *", ".1"), ("0 4 * * *", ".2")):
+        words = ["--cron", cron, "--lake", lake, "--set", f"ingest.eval_share={share}"]
+        done = cli("schedule", "clean", *words, **service.environment)
+        assert done.returncode == 0, done.stderr
+        with SyncPrefectClient(service.environment["PREFECT_API_URL"]) as client:
+            deployment = client.read_deployment_by_name("clean/tagwright")
+            (schedule,) = client.read_deployment_schedules(deployment.id)
+        assert isinstance(schedule.schedule, CronSchedule)
+        assert schedule.schedule.cron == cron
+        assert schedule.parameters["settings"] == [f"ingest.eval_share={share}"]
+        found.append(schedule.id)
+    assert found[0] == found[1]
 
 
 def test_mistakes_are_one_clear_line(demo: Path, service: Service, cli: Cli) -> None:

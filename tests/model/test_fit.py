@@ -6,6 +6,7 @@ import math
 import os
 import resource
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.config import PRESETS, FitConfig
-from model.errors import TrainingError
+from model.errors import ModelError, TrainingError
 from model.feed import Example, Order
 from model.fit import STATE, fit, learning_rate
 from model.images import load_image
 from model.label_queries import FixedQueries
 from model.pixels import Pixels
+from model.published import PublishedLabels, save_converted
 from model.ram import RamShape, RecognizeAnything
+from model.start import start_network
 from model.swin import SwinShape
 from model.text_networks import TextShape
 
@@ -66,6 +69,17 @@ def pictures(folder: Path, count: int = 13) -> list[Example]:
 def same(one: RecognizeAnything, other: RecognizeAnything) -> bool:
     state = other.state_dict()
     return all(torch.equal(value, state[key]) for key, value in one.state_dict().items())
+
+
+def test_a_captioner_of_the_start_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    queries = np.eye(3, 12, dtype=np.float32)
+    for text in (SHAPE.text, None):
+        init = save_converted(network(replace(SHAPE, text=text)), PublishedLabels(NAMES), tmp_path)
+        for captions in (True, False):
+            config = CONFIG.model_copy(update={"captions": captions})
+            wrong = text is not None and not captions
+            with pytest.raises(ModelError, match="captioner") if wrong else nullcontext():
+                assert (start_network(config, queries, init).captioner is None) == (text is None)
 
 
 class Killed(Exception):

@@ -140,6 +140,41 @@ def test_sixteen_bit_grey_keeps_its_shades() -> None:
     assert 100 < middle < 156
 
 
+RAMP = np.tile(np.linspace(0, 1, 64), (8, 1))
+
+
+@pytest.mark.parametrize("large", [4096, 16])
+@pytest.mark.parametrize(
+    ("kind", "pixels"),
+    [
+        ("PPM", RAMP * 65535), ("TIFF", RAMP * (2**31 - 1)), ("TIFF", RAMP * 255),
+        ("TIFF", RAMP * 90000 - 40000), ("float", RAMP), ("float", RAMP * 40 + 270),
+    ],
+)  # fmt: skip
+def test_wide_values_keep_their_shades(
+    kind: str, pixels: np.ndarray, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "LARGE", large)
+    if kind == "float":
+        data = saved(Image.fromarray(pixels.astype(np.float32)), "TIFF")
+    elif kind == "PPM":
+        data = b"P5 64 8 65535\n" + pixels.astype(">u2").tobytes()
+    else:
+        data = saved(Image.fromarray(pixels.astype(np.int32)), kind)
+    row = np.asarray(load_image(data), float)[0, :, 0]
+    wanted = np.linspace(0, 255, 64).reshape(len(row), -1).mean(axis=1)
+    assert np.abs(row - wanted).max() < 3
+
+
+def test_values_that_are_no_numbers_are_refused_and_one_shade_is_a_picture() -> None:
+    for value in (0, 7.5, -1e30):
+        flat = np.full((8, 8), value, np.float32)
+        assert not np.asarray(load_image(saved(Image.fromarray(flat), "TIFF"))).any()
+    flat[3, 3] = np.inf
+    with pytest.raises(UnreadableImage, match="finite"):
+        load_image(saved(Image.fromarray(flat), "TIFF"))
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK", "I;16"])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 @pytest.mark.parametrize("size", [(100, 80), (101, 3), (1, 77), (23, 201)])

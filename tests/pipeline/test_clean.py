@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline import clean
 from pipeline.clean import Clean, tags_of
 from pipeline.columns import blobs_of, table_of
 from pipeline.config import Config
+from pipeline.errors import PlanError
 from pipeline.regions import Held
 from pipeline.rules.outlier import distances
 from pipeline.runner import groups_of
@@ -222,6 +224,14 @@ def test_streamed_features_give_the_same_verdicts_whatever_the_batches(
     assert streamed == verdicts(lake, rows=50, backwards=True)
     # All regions of tag 1 are in the sample, so held or streamed is the same to the last digit.
     assert streamed == held
+
+
+def test_a_spared_tag_that_is_none_is_told(lake: Lake) -> None:
+    for spare, said in ((("tag 1", "tag 2"), None), (("tag 1", "tga 2"), "no tag .* 'tga 2'")):
+        config = Config.model_validate({"clean": {"spare": spare}})
+        context = Context(lake.path, config, 1, lake.query, lake.batches)
+        with pytest.raises(PlanError, match=said) if said else nullcontext():
+            Clean(config, 1).setup(context)
 
 
 def test_a_streamed_sample_is_of_the_regions_and_no_larger_than_asked(lake: Lake) -> None:

@@ -76,6 +76,33 @@ def test_the_same_rows_refused_in_other_words_are_rejects_of_their_own(tmp_path:
     assert found == sorted(3 * words)
 
 
+def test_a_reject_counts_once_and_until_its_picture_comes(tmp_path: Path) -> None:
+    source = tmp_path / "captions.csv"
+    rows = "image,caption,split\nlate.png,a cat,\ngone.png,a dog,\na.png,x,\na.png,y,tset\n"
+
+    def brought(*names: str) -> list[str]:
+        nonlocal rows
+        for name in names:
+            Image.new("RGB", (8, 8), f"#0000{len(rows):02x}").save(tmp_path / name)
+            rows += f"{name},one more,\n"
+        source.write_text(rows)
+        with Lake.open(tmp_path / "lake") as lake:
+            ingest(lake, open_source(source, "csv", ReaderOptions()), IngestConfig())
+            sql = "SELECT item || ' ' || reason AS r FROM current_rejects ORDER BY ALL"
+            found: list[str] = lake.query(sql).column(0).to_pylist()
+        return found
+
+    Lake.create(tmp_path / "lake").close()
+    split = "a.png unknown-split"
+    missing = ["gone.png missing-image", "late.png missing-image"]
+    assert brought("a.png") == [split, *missing]
+    assert brought("b.png") == [split, *missing]
+    assert brought("late.png") == [split, missing[0]]
+    assert brought() == [split, missing[0]]
+    with Lake.open(tmp_path / "lake") as lake:
+        assert lake.scalar("SELECT count(*) FROM rejects") == 8
+
+
 def test_two_threads_that_keep_the_same_bytes_share_one_blob(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

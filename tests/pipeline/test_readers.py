@@ -17,6 +17,7 @@ from pipeline.readers import (
     guess_format,
     read_uri,
 )
+from storage.lake import Lake
 from tests.pipeline.reading import captions, fails, read, text
 
 # ---- COCO ----------------------------------------------------------------------------------------
@@ -96,6 +97,14 @@ def test_folder_survives_loops_and_odd_names(tmp_path: Path) -> None:
     assert bad[0].name.isascii()
 
 
+def test_a_lake_beside_the_images_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    Lake.create(tmp_path / "lake").close()
+    (tmp_path / "lake/b.jpg").write_bytes(b"x")
+    text(tmp_path / "lake/data", "x", "c.parquet")
+    assert [r.name for r in read(tmp_path)[0]] == ["a.jpg"]
+
+
 # ---- Parquet and Hugging Face --------------------------------------------------------------------
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -141,10 +150,10 @@ def test_parquet_embedded_images_in_a_folder_of_splits(tmp_path: Path) -> None:
 def test_only_words_for_splits_in_names_of_parquet_name_one(
     tmp_path: Path, name: str, split: str | None, format: str
 ) -> None:
-    path = tmp_path / "photos" / name
+    path = tmp_path / "dev" / name  # a source that is called so says nothing
     path.parent.mkdir(parents=True)
     pq.write_table(pa.table({"image": ["a.jpg"], "caption": ["a cat"]}), path)
-    good, bad = read(tmp_path / "photos", format)
+    good, bad = read(tmp_path / "dev", format)
     assert [r.split for r in good] == [split]
     assert not bad
 
@@ -220,6 +229,30 @@ def test_image_folder_with_metadata(tmp_path: Path) -> None:
     assert [b.reason for b in bad] == reasons
 
 
+def test_lines_of_metadata_say_their_split(tmp_path: Path) -> None:
+    said = ["test", "train", "", None, "tset", 3]
+    lines = [{"file_name": f"{n}.jpg", "text": "x", "split": s} for n, s in enumerate(said)]
+    (tmp_path / "train").mkdir()
+    text(tmp_path / "train", "\n".join(map(json.dumps, lines)), "metadata.jsonl")
+    good, bad = read(tmp_path)
+    assert [r.split for r in good] == ["eval", "train", "train", "train", "tset", "3"]
+    assert not bad
+
+
+def test_the_name_of_the_source_itself_is_no_split(tmp_path: Path) -> None:
+    source = tmp_path / "test"
+    (source / "val").mkdir(parents=True)
+    for folder in (source, source / "val"):
+        text(folder, f'{{"file_name": "{folder.name}.jpg", "text": "x"}}', "metadata.jsonl")
+    assert [(r.name, r.split) for r in read(source)[0]] == [("test.jpg", None), ("val.jpg", "eval")]
+    table = pa.table({"image": ["a.jpg"], "caption": ["a cat"]})
+    for folder in (source, source / "val"):
+        path = folder / "data-00000-of-00001.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    assert [r.split for r in read(source)[0]] == [None, "eval"]
+
+
 # ---- all formats ---------------------------------------------------------------------------------
 
 
@@ -232,8 +265,9 @@ def test_read_uri(tmp_path: Path) -> None:
         read_uri(f"{tmp_path}/a.tar#8,3")
     with pytest.raises(FileNotFoundError):
         read_uri(f"{tmp_path}/none.tar#8,3")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as missing:
         read_uri(f"{tmp_path}/a.tar/inside.jpg")
+    assert missing.value.filename == f"{tmp_path}/a.tar/inside.jpg"
     with pytest.raises(UnreadableUri):
         read_uri(f"{tmp_path}/nul\0.jpg")
     with pytest.raises(UnreadableUri):
@@ -248,6 +282,7 @@ def test_sources_that_cannot_be_read_at_all(tmp_path: Path) -> None:
     fails(good, *READERS, format="cvs")
     fails(good, "--encoding klingon", encoding="klingon")
     fails(good, "--encoding base64", encoding="base64")
+    fails(good, "--encoding undefined", encoding="undefined")
     fails(good, "no such folder", images=tmp_path / "none")
     fails(tmp_path, "needs the file itself", format="csv")
     fails(good, "needs a folder", format="folder")
