@@ -194,7 +194,12 @@ def assess(
     """The figures of a tagger on a lake's evaluation split, or on a benchmark.
 
     Thresholds are, in this order: the one that is given, the tagger's own, 0.5.
+
+    Raises:
+        PlanError: a threshold that is no probability, and what the scoring raises.
     """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise PlanError(f"--threshold {threshold}: is a probability, from 0 to 1, such as 0.5")
     tagger = open_tagger(lake, wanted)
     if benchmark is None:
         scored = score_split(lake, tagger, progress)

@@ -43,8 +43,10 @@ def calibrate(
     keep their threshold.
 
     Raises:
-        PlanError: no images, or none of the labels is the lake's.
+        PlanError: no images, none of the labels is the lake's, or a precision that is no share.
     """
+    if precision is not None and not 0 < precision < 1:
+        raise PlanError(f"--precision {precision}: is a share between 0 and 1, such as 0.8")
     tagger = _ram(lake, checkpoint)
     split, tags = "train", CAPTION_TAGS
     if tagger.labels.publication is not None:
