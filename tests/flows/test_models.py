@@ -213,8 +213,8 @@ def test_thresholds_come_from_images_it_was_not_trained_on(
         (["models", "calibrate", "x", "--out", "y", "--precision", "-1"], "--precision -1.0"),
         (["evaluate", "--out", "/nowhere/tags.csv"], "--out /nowhere/tags.csv: cannot be written"),
         (["evaluate", "--captions", "--out", "/tmp"], "--out /tmp: cannot be written"),
-        (["evaluate", "--seed", "-1"], "x>=0"),
-        (["certify", "sample", "--seed", "-1"], "x>=0"),
+        (["evaluate", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["certify", "sample", "--seed", "-1"], "Invalid value for '--seed'"),
     ],
 )
 def test_what_is_no_use_is_refused_before_the_lake_is_read(

@@ -229,7 +229,9 @@ def test_a_tagger_that_knows_nothing_of_a_lake_is_told(tmp_path: Path) -> None:
         held = {"image_id": "e", "name": "e.jpg", "uri": str(tmp_path / "e.jpg"), "split": "eval"}
         seen = {"image_id": "e", "encoder": "x", "positions": 1, "channels": 2, "map": bytes(4)}
         truth = {"image_id": "e", "kind": "object", "name": "sofa", "synonyms": []}
-        rows = {"images": [held | {"fold_key": 0}], "features": [seen], "truth": [truth]}
+        rows: dict[str, list[dict[str, Any]]] = {
+            "images": [held | {"fold_key": 0}], "features": [seen], "truth": [truth]
+        }  # fmt: skip
         commit(lake, rows, "encode")
     with pytest.raises(PlanError, match="knows none of its 1 tags"):
         score_split(tmp_path / "lake", Named(("zebra",)), lambda *_: None)
