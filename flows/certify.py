@@ -56,7 +56,7 @@ def sample(
     lake: LakeDir = DEFAULT_LAKE,
     out: Annotated[Path, typer.Option(help="the CSV file to write")] = Path("sample.csv"),
     size: Annotated[int, typer.Option(min=1, help="questions")] = 400,
-    seed: Annotated[int, typer.Option(help="of the draw")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the draw")] = 0,
     truth: Annotated[
         bool, typer.Option("--truth", help="answer by the truth that the lake was ingested with")
     ] = False,

@@ -321,7 +321,7 @@ def demo(
         "demo-out"
     ),
     scenes: Annotated[int, typer.Option(min=8, help="training scenes")] = 400,
-    seed: Annotated[int, typer.Option(help="of scenes and training")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of scenes and training")] = 0,
     workers: Workers = None,
     json_: AsJson = False,
 ) -> None:
@@ -379,7 +379,7 @@ def schedule(
 def bench(
     name: Annotated[str, typer.Argument(help="which benchmark; see docs/benchmarks.md")],
     data: Annotated[Path | None, typer.Option(help="folder with the benchmark's data")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="may be given several times")] = None,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="may be repeated")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="seeds 0 to N - 1")] = None,
     out: Annotated[Path, typer.Option(help="a folder for what it writes")] = Path("bench-out"),
     set: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,7 +67,7 @@ def evaluate(
     names: Names = None,
     thresholds: Thresholds = None,
     clip: ClipDir = None,
-    seed: Annotated[int, typer.Option(help="of the resamplings behind intervals")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the resamplings behind intervals")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="a CSV file with a row a tag, or a caption")
     ] = None,
@@ -91,6 +92,8 @@ def evaluate(
     chosen = None
     if benchmark and benchmark_names and images:
         chosen = Benchmark(benchmark, benchmark_names, images)
+    if out is not None:
+        _writable(out)  # told before the work, not after it
     wanted = Wanted(model, names, thresholds, clip)
     bars = Bars()
     with bars.stage("evaluate", 0):
@@ -127,7 +130,9 @@ def train(
     with bars.stage("train", 0):
 
         def progress(done: int, total: int, figures: dict[str, float]) -> None:
-            bars.progress(done, total, f"loss {figures['loss']:.4f}, lr {figures['lr']:.1e}")
+            bars.progress(
+                done, total, "steps", f", loss {figures['loss']:.4f}, lr {figures['lr']:.1e}"
+            )
 
         folder = run(lake, config, out, init=init, clip=clip, progress=progress)
     if folder is not None:
@@ -204,6 +209,13 @@ def calibrate_checkpoint(
         f"wrote {found.folder}: thresholds of {found.labels} labels from {found.images} "
         f"{found.split} images"
     )
+
+
+def _writable(path: Path) -> None:
+    from pipeline.errors import PlanError
+
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PlanError(f"--out {path}: cannot be written; name a file in a folder that is there")
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -44,12 +44,15 @@ class Bars:
                 self._progress = None
                 self._inner.clear()
 
-    def progress(self, done: int, total: int, words: str) -> None:
-        """A bar for steps within a unit, such as training, as long as it lasts."""
+    def progress(self, done: int, total: int, words: str, now: str = "") -> None:
+        """A bar for steps within a unit, such as training, as long as it lasts.
+
+        `words` say which bar; `now` is written after them and may differ from step to step.
+        """
         if self._progress is None:
             return
         if words not in self._inner:
             self._inner[words] = self._progress.add_task("", total=total, words=words)
-        self._progress.update(self._inner[words], completed=done, total=total)
+        self._progress.update(self._inner[words], completed=done, total=total, words=words + now)
         if done == total:
             self._progress.remove_task(self._inner.pop(words))

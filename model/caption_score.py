@@ -23,16 +23,16 @@ def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> Doubl
     the published figures cut them by Stanford's tokenizer in Java, which may differ in a digit.
 
     Raises:
-        ModelError: fewer than two images, or an image without a human caption.
+        ModelError: fewer than two images, one without a human caption, or no word in any of these.
     """
     if len(captions) < 2 or not all(references):
         raise ModelError("CIDEr-D needs at least two images, each with a human caption")
+    said = [[_words(text) for text in texts] for texts in references]
+    if not any(map(any, said)):
+        raise ModelError(f"the human captions of {len(said)} images hold no word, only signs")
     from aac_metrics.functional.cider_d import cider_d  # seconds to import
 
-    _, each = cider_d(
-        [_words(caption) for caption in captions],
-        [[_words(text) for text in texts] for texts in references],
-    )
+    _, each = cider_d([_words(caption) for caption in captions], said)
     found: Doubles = each["cider_d"].numpy()
     return found
 

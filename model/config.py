@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+
+def _divides_hidden(heads: int, info: ValidationInfo) -> int:
+    hidden = info.data.get("hidden")
+    if hidden is not None and hidden % heads:
+        raise PydanticCustomError(
+            "heads", "{hidden} (hidden) cannot be cut into so many heads", {"hidden": hidden}
+        )
+    return heads
+
+
+# Of the field before it, `hidden`, each head gets the same part.
+Heads = Annotated[int, Field(ge=1, validate_default=True), AfterValidator(_divides_hidden)]
 
 
 class TrainConfig(BaseModel):
@@ -14,7 +28,7 @@ class TrainConfig(BaseModel):
 
     hidden: int = Field(128, ge=8, description="width of the recognition decoder")
     layers: int = Field(2, ge=1, description="cross-attention layers, 2 as in RAM")
-    heads: int = Field(4, ge=1, description="attention heads, 4 as in RAM")
+    heads: Heads = Field(4, description="attention heads, 4 as in RAM")
     dropout: float = Field(0.1, ge=0, lt=1)
     holdout: float = Field(
         0.2,
@@ -67,7 +81,7 @@ class CaptionerConfig(BaseModel):
 
     hidden: int = Field(192, ge=8)
     layers: int = Field(2, ge=1)
-    heads: int = Field(4, ge=1)
+    heads: Heads = 4
     dropout: float = Field(0.1, ge=0, lt=1)
     epochs: int = Field(8, ge=0)
     lr: float = Field(2e-3, gt=0)
@@ -102,7 +116,7 @@ class FitConfig(BaseModel):
     compile: bool = Field(False, description="torch.compile the network")
     loaders: int = Field(0, ge=0, description="processes that read pictures; 0 reads in the loop")
     save_every: int = Field(1000, ge=1, description="steps between checkpoints to resume from")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 PRESETS: dict[str, FitConfig] = {

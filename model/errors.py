@@ -23,3 +23,9 @@ class CheckpointError(ModelError):
 
 class TrainingError(ModelError):
     """Training cannot go on; what was saved last is whole, and the run can be resumed from it."""
+
+
+def reason_of(error: Exception) -> str:
+    """What another library's error begins with; torch goes on with advice, some of it bad."""
+    words = next(iter(str(error).strip().splitlines()), "").split(". ")[0]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -18,7 +18,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.config import FitConfig
-from model.errors import TrainingError
+from model.errors import TrainingError, reason_of
 from model.feed import (
     Example,
     Feed,
@@ -245,8 +245,15 @@ def _resume(
     """The step to go on with; 0 where nothing is saved."""
     if not path.exists():
         return 0
-    state = torch.load(path, map_location=device, weights_only=True)
-    changed = [key for key in settings if state["settings"].get(key) != settings[key]]
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        saved = dict(state["settings"])
+    except Exception as error:  # torch raises whatever the damage causes
+        raise TrainingError(
+            f"{path}: the state to go on from is damaged ({reason_of(error)}); remove it to begin "
+            "anew, or put back a whole one"
+        ) from error
+    changed = [key for key in settings if saved.get(key) != settings[key]]
     if changed:
         raise TrainingError(
             f"{path}: was saved by a run with other settings: {', '.join(changed)}; give another "

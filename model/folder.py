@@ -52,7 +52,7 @@ def read_folder(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor
         digest = _digest(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: no readable checkpoint: {error}") from error
-    if digest != path.name:
+    if digest != path.resolve().name:  # "." and links are other names of the folder
         raise CheckpointError(f"{path}: its content has the digest {digest}; it was changed")
     if content.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {content.get('kind')}, not a {kind}")

@@ -16,7 +16,7 @@ from model.checkpoint import CheckpointInfo
 from model.clip import Clip
 from model.encoder import Encoder
 from model.errors import ModelError
-from model.label_columns import Columns, columns_of, gathered, places_of
+from model.label_columns import Columns, columns_of, cuts_of, gathered, places_of
 from model.pixels import Pixels
 from model.published import PublishedLabels
 from model.ram import RecognizeAnything
@@ -79,10 +79,17 @@ class LakeTagger:
         own = self.tagger.score(features) if any(self.columns) else None
         return gathered(own, self.columns, opened)
 
-    def asked(self, names: Sequence[str]) -> LakeTagger:
-        """Names that it knows are answered by their own labels, the others become open labels."""
-        columns = columns_of(names, self.info.tag_names)
-        return replace(self, names=tuple(names), thresholds=None, columns=columns)
+    def asked(self, names: Sequence[str], called: Sequence[str] | None = None) -> LakeTagger:
+        """Names that it knows are answered by their own labels, the others become open labels.
+
+        `called` says how its own tags are named by now; several that are one, and given as soon as
+        any is, may bear one name.
+        """
+        columns = columns_of(names, self.info.tag_names if called is None else called)
+        return replace(
+            self, names=tuple(names), thresholds=cuts_of(self.thresholds, columns, min),
+            columns=columns,
+        )  # fmt: skip
 
     def of_tags(self, tag_ids: Sequence[int], meant: Sequence[int] | None = None) -> LakeTagger:
         """Tags by ID, which a name may share with another kind; with their thresholds.
@@ -96,9 +103,7 @@ class LakeTagger:
         if not all(columns):
             raise ValueError(f"tag {tag_ids[columns.index(())]}: the tagger does not know it")
         names = tuple(self.info.tag_names[first] for first, *_ in columns)
-        cuts = self.thresholds
-        if cuts is not None:
-            cuts = np.array([cuts[list(several)].min() for several in columns], np.float32)
+        cuts = cuts_of(self.thresholds, columns, min)
         return replace(self, names=names, thresholds=cuts, columns=columns)
 
 
@@ -169,12 +174,5 @@ class RamTagger:
                     "the text encoder it was trained with; give the CLIP model by --clip FOLDER"
                 )
             queries = self.text.label_queries(opened)
-        cuts = self.labels.thresholds
-        thresholds = (
-            np.array([max(cuts[place] for place in own) for own in columns], np.float32)
-            if cuts is not None and not opened
-            else None
-        )
-        return replace(
-            self, names=tuple(names), thresholds=thresholds, columns=columns, queries=queries
-        )
+        cuts = cuts_of(self.labels.thresholds, columns, max)
+        return replace(self, names=tuple(names), thresholds=cuts, columns=columns, queries=queries)

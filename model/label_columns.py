@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ Floats = npt.NDArray[np.float32]
 Columns = tuple[tuple[int, ...], ...]
 """Of each name the columns of a network that bear it: none for an open label, several for a name
 that a list holds more than once; the highest of them counts."""
+DEFAULT_THRESHOLD = 0.5
+"""For probabilities that nothing was calibrated for, as the published script's for open labels."""
 
 
 def columns_of(names: Sequence[str], listed: Sequence[str]) -> Columns:
@@ -24,6 +26,20 @@ def places_of(asked: Sequence[Hashable], listed: Sequence[Hashable]) -> Columns:
     for place, one in enumerate(listed):
         places.setdefault(one, []).append(place)
     return tuple(tuple(places.get(one, ())) for one in asked)
+
+
+def cuts_of(
+    own: Iterable[float] | None, columns: Columns, of_several: Callable[[Iterable[float]], float]
+) -> Floats | None:
+    """Thresholds (L,) from a network's own (K,), where it has any; open labels get the default."""
+    if own is None:
+        return None
+    cuts = list(own)
+    found = [
+        of_several(cuts[place] for place in several) if several else DEFAULT_THRESHOLD
+        for several in columns
+    ]
+    return np.array(found, np.float32)
 
 
 def gathered(own: Floats | None, columns: Columns, opened: Floats | None) -> Floats:

@@ -58,9 +58,9 @@ def intervals(
     """95 % intervals of the overall figures, from 200 resamplings of the images.
 
     An image that is drawn k times counts k times. A class that a resampling shows no positive of is
-    left out of that resampling's class means. Ties are broken by row. Average precision is higher
-    where images are doubled, which is no property of the model: so an interval is how far the
-    resamplings lie from their own mean, laid round the figure itself.
+    left out of that resampling's class means. Average precision is higher where images are doubled,
+    which is no property of the model: so an interval is how far the resamplings lie from their own
+    mean, laid round the figure itself.
     """
     if not len(scores):
         return {}
@@ -75,10 +75,13 @@ def intervals(
     average = np.full(there.shape, np.nan)
     for column in np.flatnonzero(targets.any(axis=0)):
         order = np.argsort(-scores[:, column], kind="stable")
-        drawn = weights[:, order]
-        hits = drawn * targets[order, column]
-        precision = np.cumsum(hits, axis=1) / np.maximum(np.cumsum(drawn, axis=1), 1)
-        average[:, column] = (precision * hits).sum(axis=1) / np.maximum(there[:, column], 1)
+        falling, drawn = scores[order, column], weights[:, order]
+        # Scores that tie are one step: it ends with the last of them.
+        ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True))
+        given = np.cumsum(drawn, axis=1)[:, ends]
+        hits = np.cumsum(drawn * targets[order, column], axis=1)[:, ends]
+        gained = np.diff(hits, axis=1, prepend=0) * hits / np.maximum(given, 1)
+        average[:, column] = gained.sum(axis=1) / np.maximum(there[:, column], 1)
 
     def over_classes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         total: npt.NDArray[np.float64] = np.where(shown, values, 0).sum(axis=1)

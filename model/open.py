@@ -56,6 +56,8 @@ def learn_open(logits: Tensor, targets: Tensor, known: Tensor, seen: Tensor) -> 
     """
     from sklearn.linear_model import LogisticRegression
 
+    if len(seen) < 2:  # without it there is none left to learn from
+        return torch.tensor(START)
     wanted, counts = targets.numpy(), known.numpy()
     ridges = [ridge_left_out(logits, seen, ridge) for ridge in RIDGES]
     widths = [near_left_out(logits, seen, width) for width in WIDTHS]

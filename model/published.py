@@ -7,7 +7,6 @@ A `.pth` is a pickle with optimizer state and no names; converted it is a folder
 from __future__ import annotations
 
 import hashlib
-import pickle
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, reason_of
 from model.folder import read_folder, write_folder
 from model.label_queries import DescribedQueries, FixedQueries, check_queries
 from model.published_layout import renamed, resized_table, shape_of
@@ -100,6 +99,11 @@ def load_published(
         model = _filled(shape, state, image_size)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        # Sizes are read from the tensors before they can be compared.
+        raise CheckpointError(
+            f"{path}: weights whose sizes fit no RAM, RAM++ or Tag2Text ({reason_of(error)})"
+        ) from error
     if isinstance(model.queries, FixedQueries | DescribedQueries):
         check_queries(model.queries.embedding, tuple(names) if names else None)
     return model
@@ -107,14 +111,21 @@ def load_published(
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        # The format of before torch 1.6 is no archive that can be mapped.
+        content = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file") from error
-    except (pickle.UnpicklingError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{path}: no checkpoint that loads safely: {reason}") from error
+    except Exception as error:  # torch raises whatever the damage causes
+        raise CheckpointError(
+            f"{path}: no checkpoint that loads safely ({reason_of(error)}); it has to be whole, "
+            "and not packed"
+        ) from error
     weights = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+    ):
         raise CheckpointError(f"{path}: holds no state of a model")
     return {
         key.replace("vision_multi", "tagging_head"): value.float() if value.is_floating_point()

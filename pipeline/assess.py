@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.image_tagger import ImageTagger, LakeTagger, RamTagger
+from model.label_columns import DEFAULT_THRESHOLD
 from model.metrics import evaluate_scores, intervals
 from pipeline.benchmarks import read_benchmark
 from pipeline.columns import Floats
@@ -22,17 +23,25 @@ from pipeline.dataset import (
     multi_hot,
     todays_ids,
     vocabulary_of,
+    without_features,
 )
 from pipeline.errors import PlanError, SourceError
 from pipeline.evaluate import TRUTH
 from pipeline.models import vocabulary_of_checkpoint
 from pipeline.pictures import read_pictures
 from pipeline.stage import Progress
-from pipeline.taggers import Wanted, open_tagger, own_names
+from pipeline.taggers import Wanted, of_today, open_tagger, own_names
 from storage.lake import Lake
 
 Flags = npt.NDArray[np.bool_]
-_EVAL_IMAGES = "SELECT image_id, uri FROM current_images WHERE split = 'eval' ORDER BY image_id"
+# What captions that nobody has parsed yet say of an image is not known.
+_EVAL_IMAGES = """
+    SELECT image_id, uri FROM current_images
+    WHERE split = 'eval'
+      AND (image_id IN (SELECT image_id FROM current_truth)
+           OR shard_id IN (SELECT unit FROM current_ledger WHERE stage = 'parse'))
+    ORDER BY image_id
+"""
 
 
 @dataclass(frozen=True)
@@ -57,26 +66,29 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
     with Lake.open(lake, read_only=True) as opened:
         images = opened.query(_EVAL_IMAGES).to_pylist()
         if not images:
-            raise PlanError(f"{lake}: no evaluation images; ingest some with --split eval")
+            raise PlanError(
+                f"{lake}: no evaluation images whose captions are parsed; ingest some with "
+                "--split eval, then `tagwright run`"
+            )
         everything = vocabulary_of(opened.query(LABELS))
-        features = images_of(opened.query(EVAL_FEATURES))
-        truth = multi_hot(features, everything, opened.query(TRUTH))
+        said = opened.query(TRUTH)
         refuse_trained(opened, [row["image_id"] for row in images])
-        stored_by = opened.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
-        meant = (
-            todays_ids(vocabulary_of_checkpoint(tagger.info), opened.query)
-            if isinstance(tagger, LakeTagger)
-            else []
-        )
+        if isinstance(tagger, LakeTagger):
+            meant = todays_ids(vocabulary_of_checkpoint(tagger.info), opened.query)
+            stored_by = opened.query("SELECT DISTINCT encoder FROM current_features")[0].to_pylist()
+            stored = (
+                images_of(opened.query(EVAL_FEATURES)) if stored_by == [tagger.info.encoder]
+                else None
+            )  # fmt: skip
     if isinstance(tagger, LakeTagger):
         keep = np.isin(everything.tag_ids, meant)
         shared = everything.subset(_some(keep, lake))
         own = tagger.of_tags(shared.tag_ids, meant)
-        if stored_by == [own.info.encoder]:
+        if stored is not None and stored.ids:
             # What the cycle stored of the images; no picture is opened.
             return Scored(
-                shared.names, shared.kinds, own.score_features(features.features), truth[:, keep],
-                own.thresholds, [],
+                shared.names, shared.kinds, own.score_features(stored.features),
+                multi_hot(stored, shared, said), own.thresholds, [],
             )  # fmt: skip
         asked: ImageTagger = own
     else:
@@ -84,17 +96,14 @@ def score_split(lake: Path, tagger: ImageTagger, progress: Progress) -> Scored:
         keep = np.array([not listed or name in listed for name in everything.names], np.bool_)
         shared = everything.subset(_some(keep, lake))
         asked = tagger.asked(shared.names)
-    uris = {row["image_id"]: row["uri"] for row in images}
-    scores, rows, unread = score_pictures(
-        asked, [uris[image_id] for image_id in features.ids], progress
-    )
+    scores, rows, unread = score_pictures(asked, [row["uri"] for row in images], progress)
     if not rows:
         raise SourceError(
             f"{lake}: none of {len(images)} evaluation images can be read, such as {unread[0]}"
         )
-    return Scored(
-        shared.names, shared.kinds, scores, truth[rows][:, keep], asked.thresholds, unread
-    )
+    seen = without_features([images[row]["image_id"] for row in rows])
+    truth = multi_hot(seen, shared, said)
+    return Scored(shared.names, shared.kinds, scores, truth, asked.thresholds, unread)
 
 
 def _some(known: Flags, lake: Path) -> Flags:
@@ -118,8 +127,9 @@ def score_benchmark(
             refuse_trained(opened, [_sha(path) for path in found.images])
     wanted = [name.lower() for name in found.names]
     if isinstance(tagger, LakeTagger) and lake is not None:
-        wanted = own_names(lake, wanted)
-    asked = tagger.asked(tuple(wanted))
+        asked: ImageTagger = of_today(lake, tagger, own_names(lake, wanted))
+    else:
+        asked = tagger.asked(wanted)
     scores, rows, unread = score_pictures(asked, [str(path) for path in found.images], progress)
     if not rows:
         raise SourceError(
@@ -177,10 +187,6 @@ class Benchmark:
     images: Path
 
 
-DEFAULT_THRESHOLD = 0.5
-"""For probabilities that nothing was calibrated for, as the published script's for open labels."""
-
-
 def assess(
     lake: Path, wanted: Wanted, benchmark: Benchmark | None, threshold: float | None, seed: int,
     progress: Progress,
@@ -188,7 +194,12 @@ def assess(
     """The figures of a tagger on a lake's evaluation split, or on a benchmark.
 
     Thresholds are, in this order: the one that is given, the tagger's own, 0.5.
+
+    Raises:
+        PlanError: a threshold that is no probability, and what the scoring raises.
     """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise PlanError(f"--threshold {threshold}: is a probability, from 0 to 1, such as 0.5")
     tagger = open_tagger(lake, wanted)
     if benchmark is None:
         scored = score_split(lake, tagger, progress)

@@ -174,7 +174,7 @@ class GateConfig(Section):
 class Config(Section):
     """Everything a run depends on besides the data."""
 
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     ingest: IngestConfig = IngestConfig()
     parse: ParseConfig = ParseConfig()
     label: LabelConfig = LabelConfig()

@@ -104,6 +104,12 @@ def images_of(table: pa.Table) -> Images:
     )
 
 
+def without_features(image_ids: list[str]) -> Images:
+    """Images of which only the pictures are looked at."""
+    count = len(image_ids)
+    return Images(image_ids, np.zeros(count, np.int64), np.zeros((count, 0, 0), np.float16))
+
+
 def todays_ids(vocabulary: Vocabulary, query: Callable[..., pa.Table]) -> list[int]:
     """What the tags of a model are in the label system in use; -1 where they are none."""
     asked = "SELECT made_as, tag_id FROM tag_ids WHERE label_version = $version"

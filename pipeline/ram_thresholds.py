@@ -14,7 +14,7 @@ from model.published import save_converted
 from model.thresholds import best_f1_thresholds, precision_thresholds
 from pipeline.assess import score_pictures
 from pipeline.columns import Floats
-from pipeline.dataset import CAPTION_TAGS, LABELS, Images, multi_hot, vocabulary_of
+from pipeline.dataset import CAPTION_TAGS, LABELS, multi_hot, vocabulary_of, without_features
 from pipeline.errors import PlanError
 from pipeline.evaluate import TRUTH
 from pipeline.stage import Progress
@@ -43,8 +43,10 @@ def calibrate(
     keep their threshold.
 
     Raises:
-        PlanError: no images, or none of the labels is the lake's.
+        PlanError: no images, none of the labels is the lake's, or a precision that is no share.
     """
+    if precision is not None and not 0 < precision < 1:
+        raise PlanError(f"--precision {precision}: is a share between 0 and 1, such as 0.8")
     tagger = _ram(lake, checkpoint)
     split, tags = "train", CAPTION_TAGS
     if tagger.labels.publication is not None:
@@ -55,8 +57,7 @@ def calibrate(
         pairs = opened.query(tags)
     scores, read, unread = score_pictures(tagger, [row["uri"] for row in rows], progress)
     ids = [rows[place]["image_id"] for place in read]
-    images = Images(ids, np.zeros(len(ids), np.int64), np.zeros((len(ids), 0, 0), np.float16))
-    truth = multi_hot(images, vocabulary, pairs)
+    truth = multi_hot(without_features(ids), vocabulary, pairs)
     called = own_names(lake, [name.lower() for name in tagger.names])
     columns = [[c for c, own in enumerate(vocabulary.names) if own == name] for name in called]
     known = [place for place, own in enumerate(columns) if own]

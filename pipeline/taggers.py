@@ -17,8 +17,10 @@ from model.published import load_converted, load_published, published_labels, sa
 from model.text import TextEncoder
 from model.zero_shot import BlipTagger, ClipTagger
 from parsing.label_files import PublishedList
+from pipeline.dataset import LABELS, todays_ids, vocabulary_of
 from pipeline.errors import PlanError
 from pipeline.labels import current_system
+from pipeline.models import vocabulary_of_checkpoint
 from storage.lake import Lake
 
 
@@ -148,6 +150,31 @@ def lake_tagger(lake: Path, model: str | None) -> LakeTagger:
     columns = tuple((place,) for place in range(len(info.tag_ids)))
     encoder = encoder_with(info.encoder)
     return LakeTagger(tagger, info, encoder, info.tag_names, thresholds, columns)
+
+
+def of_today(lake: Path, tagger: LakeTagger, names: Sequence[str] | None) -> LakeTagger:
+    """A tagger of the lake asked by what its tags are in the label system in use.
+
+    For `names` as that system calls them, or (None) for all of its tags, each once.
+
+    Raises:
+        PlanError: for all, and none of them is a tag by now.
+    """
+    with Lake.open(lake, read_only=True) as opened:
+        meant = todays_ids(vocabulary_of_checkpoint(tagger.info), opened.query)
+        labels = vocabulary_of(opened.query(LABELS))
+    called = dict(zip(labels.tag_ids, labels.names, strict=True))
+    if names is not None:
+        # What is no tag any more can still be asked for, by the name it was learned under.
+        own = zip(meant, tagger.info.tag_names, strict=True)
+        return tagger.asked(names, [called.get(tag_id, name) for tag_id, name in own])
+    asked = [tag_id for tag_id in dict.fromkeys(meant) if tag_id in called]
+    if not asked:
+        raise PlanError(
+            f"{lake}: none of the {len(meant)} tags of the model is a tag of the label system in "
+            "use; ask by --tags, or train a model by `tagwright run`"
+        )
+    return replace(tagger.of_tags(asked, meant), names=tuple(called[tag_id] for tag_id in asked))
 
 
 def own_names(lake: Path, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from model.image_tagger import LakeTagger
 from model.memory import keep_freed_memory
 from pipeline.pictures import read_pictures
-from pipeline.taggers import Wanted, open_tagger, own_names
+from pipeline.taggers import Wanted, of_today, open_tagger, own_names
 
 BEST = 10
 """Tags of a picture where nothing says from which score on a tag is given."""
@@ -27,10 +27,12 @@ def tag_pictures(
     """
     keep_freed_memory()
     tagger = open_tagger(lake, wanted)
-    if asked is not None:
-        if isinstance(tagger, LakeTagger):
-            asked = own_names(lake, asked)
-        tagger = tagger.asked(list(dict.fromkeys(asked)))
+    names = None if asked is None else list(dict.fromkeys(asked))
+    if isinstance(tagger, LakeTagger):
+        names = names and list(dict.fromkeys(own_names(lake, names)))
+        tagger = of_today(lake, tagger, names)
+    elif names is not None:
+        tagger = tagger.asked(names)
     rows: list[dict[str, Any]] = []
     unread: list[str] = []
     for found in read_pictures(paths, unread):

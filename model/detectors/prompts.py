@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from model.errors import ModelError
 from model.word_pieces import bert_tokenizer
 
 MOST_PIECES = 256
@@ -29,10 +28,8 @@ class Prompt:
 def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
     """Prompts that hold each label once, sorted by name, so that their order changes nothing.
 
-    `labels` are places in `names`; [CLS] is piece 0 and every name is followed by a full stop.
-
-    Raises:
-        ModelError: a name alone has more pieces than a prompt may hold, or none.
+    `labels` are places in `names`; [CLS] is piece 0 and every name is followed by a full stop. A
+    name without pieces, or with more than a prompt may hold, is in none: it cannot be looked for.
     """
     prompts: list[Prompt] = []
     words: list[str] = []
@@ -42,7 +39,7 @@ def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
         name = _clean(names[label])
         length = _length(name)
         if not length or length + 3 > MOST_PIECES:
-            raise ModelError(f"tag {names[label]!r}: {length} word pieces, a prompt holds 1 to 253")
+            continue
         if used + length + 1 > MOST_PIECES:
             prompts.append(Prompt(" ".join(words), spans, used))
             words, spans, used = [], {}, 2

@@ -208,6 +208,26 @@ def test_thresholds_come_from_images_it_was_not_trained_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["evaluate", "--threshold", "80"], "--threshold 80.0: is a probability"),
+        (["models", "calibrate", "x", "--out", "y", "--precision", "80"], "--precision 80.0"),
+        (["models", "calibrate", "x", "--out", "y", "--precision", "-1"], "--precision -1.0"),
+        (["evaluate", "--out", "/nowhere/tags.csv"], "--out /nowhere/tags.csv: cannot be written"),
+        (["evaluate", "--captions", "--out", "/tmp"], "--out /tmp: cannot be written"),
+        (["evaluate", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["certify", "sample", "--seed", "-1"], "Invalid value for '--seed'"),
+    ],
+)
+def test_what_is_no_use_is_refused_before_the_lake_is_read(
+    arguments: list[str], message: str, cli: Cli, tmp_path: Path
+) -> None:
+    done = cli(*arguments, "--lake", tmp_path / "none")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert message in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["tag", "x.jpg", "--model", "blob:x"], "choose from: ram, clip, blip"),
         (["tag", "x.jpg", "--model", "ram:x.pth"], "give it by --names"),
         (["tag", "x.jpg", "--model", "nothing"], "no model 'nothing'"),

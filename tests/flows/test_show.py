@@ -9,8 +9,10 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from flows.cli import _interrupted
+from flows.progress import Bars
 from flows.show import print_rows, print_table
 
 ODD = "[red]dog[/red] [/b] [a] x"
@@ -24,6 +26,20 @@ def test_text_is_never_markup(format: str, capsys: pytest.CaptureFixture[str]) -
     assert "[b]name" in printed
     print_rows([{"what": ODD}], ("what",), as_json=False)
     assert ODD in capsys.readouterr().out
+
+
+def test_steps_of_a_training_are_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of a step, such as its loss, makes no new bar."""
+    drawn = io.StringIO()
+    bars = Bars()
+    monkeypatch.setattr(bars, "_console", Console(file=drawn, force_terminal=True, width=90))
+    with bars.stage("train", 0):
+        for step in range(3):
+            bars.progress(step + 1, 9, "steps", f", loss 0.{step}")
+        assert bars._progress is not None
+        _, steps = bars._progress.tasks
+        assert (steps.completed, steps.total, steps.fields["words"]) == (3, 9, "steps, loss 0.2")
+    assert "steps, loss 0.2" in drawn.getvalue()
 
 
 def test_columns_of_one_name_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,8 @@ def test_what_cannot_be_scored_is_refused() -> None:
         cider(("a dog",), (("a dog",),))
     with pytest.raises(ModelError, match="each with a human caption"):
         cider(("a dog", "a cat"), (("a dog",), ()))
+    with pytest.raises(ModelError, match="hold no word"):
+        cider(("a dog", "a cat"), (("...",), ("!", "")))
 
 
 def test_the_interval_holds_the_mean_and_narrows() -> None:

@@ -269,6 +269,17 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run").iterdir()] == [STATE]
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.5, None])
+def test_a_damaged_state_is_told(kept: float | None, tmp_path: Path) -> None:
+    examples, state = pictures(tmp_path / "pictures"), tmp_path / "run" / "training.pt"
+    state.parent.mkdir()
+    torch.save({"settings": {}} if kept is not None else [1], state)
+    if kept is not None:
+        state.write_bytes(state.read_bytes()[: int(kept * state.stat().st_size)])
+    with pytest.raises(TrainingError, match=r"training.pt: the state to go on from is damaged"):
+        fit(network(), examples, NAMES, CONFIG, tmp_path / "run")
+
+
 def test_other_settings_do_not_go_on_with_a_state(tmp_path: Path) -> None:
     examples = pictures(tmp_path / "pictures")
     fit(network(), examples, NAMES, CONFIG, tmp_path / "run")

@@ -84,11 +84,13 @@ def test_prompts_hold_each_tag_once_at_its_span(labels: list[int], chance: Any) 
             assert pieces[first:last] == tokenize([name])["input_ids"][0].tolist()[1:-1]
 
 
-def test_a_name_that_no_prompt_holds_is_refused() -> None:
-    with pytest.raises(ModelError, match="word pieces"):
-        pack([0], ["dog " * 300])
-    with pytest.raises(ModelError, match="0 word pieces"):
-        pack([0], ["."])
+def test_a_name_that_no_prompt_holds_is_found_nowhere(network: Any) -> None:
+    names = ["dog " * 300, "...", "cat"]
+    assert pack([0, 1], names) == []
+    assert pack([0, 1, 2], names) == pack([2], names)
+    detector = GroundingDetector(network, names, 1e-6, 4, SIDES)
+    odd, both = detector.detect([view(50, 50), view(50, 50)], [[0, 1], [0, 1, 2]])
+    assert odd == [] and {found.label for found in both} == {2}
 
 
 def test_batch_size_and_order_change_nothing(network: Any) -> None:

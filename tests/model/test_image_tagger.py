@@ -61,6 +61,7 @@ def test_two_tags_of_one_name_stay_two(lake_tagger: LakeTagger) -> None:
         lake_tagger.of_tags((9, 3))
     by_name = lake_tagger.asked(["Train"])
     np.testing.assert_array_equal(by_name.score(PICTURES)[:, 0], own[:, :2].max(axis=1))
+    assert by_name.thresholds is not None and by_name.thresholds[0] == np.float32(0.1)
 
 
 def test_pictures_are_encoded_together(lake_tagger: LakeTagger) -> None:
@@ -71,6 +72,9 @@ def test_pictures_are_encoded_together(lake_tagger: LakeTagger) -> None:
 def test_open_labels_are_told_apart(lake_tagger: LakeTagger) -> None:
     asked = lake_tagger.asked(["zebra", "dog"])
     assert asked.open_labels == {0} and lake_tagger.open_labels == set()
+    # An open label takes nobody's threshold away.
+    assert asked.thresholds is not None
+    np.testing.assert_array_equal(asked.thresholds, np.array([0.5, 0.3], np.float32))
     scores = asked.score(PICTURES)
     np.testing.assert_array_equal(scores[:, 1], lake_tagger.score(PICTURES)[:, 2])
     features = asked.encoder.encode(PICTURES)
@@ -99,7 +103,8 @@ def test_names_of_a_published_list_need_no_text_encoder(variant: str, tmp_path: 
 def test_other_names_are_asked_with_the_queries_of_its_text_encoder(tmp_path: Path) -> None:
     tagger = ram(Tiny(text_dim=TextEncoder.dim), tmp_path / "a.pth")
     asked = tagger.asked(["sky", "zebra"])
-    assert asked.open_labels == {1} and asked.thresholds is None
+    assert asked.open_labels == {1} and asked.thresholds is not None
+    np.testing.assert_array_equal(asked.thresholds, np.array([0.3, 0.5], np.float32))
     scores = asked.score(PICTURES)
     np.testing.assert_array_equal(scores[:, 0], tagger.score(PICTURES)[:, 2])
     np.testing.assert_allclose(

@@ -69,6 +69,22 @@ def test_intervals_lie_round_the_figure_where_positives_are_few() -> None:
     assert high - low == pytest.approx(np.subtract(*np.percentile(doubled, (97.5, 2.5))), rel=0.3)
 
 
+def test_intervals_take_ties_as_one_step() -> None:
+    """Rounded scores tie in groups; the order of rows says nothing."""
+    targets = np.array([[1]] * 3 + [[0]] * 7, np.float32)
+    low, high = intervals(np.full((10, 1), 0.5, np.float32), targets)["mAP"]
+    assert low < evaluate_scores(np.zeros((10, 1), np.float32), targets).overall["mAP"] < high < 0.7
+    random = np.random.default_rng(3)
+    targets = (random.random((150, 6)) < 0.2).astype(np.float32)
+    scores = (random.random((150, 6)) + 0.4 * targets).round(1).astype(np.float32)
+    low, high = intervals(scores, targets, seed=1)["mAP"]
+    drawn = [random.integers(0, 150, 150) for _ in range(300)]
+    found = [evaluate_scores(scores[rows], targets[rows]).overall["mAP"] for rows in drawn]
+    figure = evaluate_scores(scores, targets).overall["mAP"]
+    assert low < figure < high
+    assert high - low == pytest.approx(np.subtract(*np.percentile(found, (97.5, 2.5))), rel=0.2)
+
+
 def test_a_threshold_per_class_is_used() -> None:
     scores = np.array([[0.6, 0.6], [0.2, 0.2]], np.float32)
     targets = np.array([[1, 1], [0, 0]], np.float32)

@@ -13,6 +13,7 @@ from model.config import TrainConfig
 from model.metrics import mean_average_precision
 from model.open import (
     RIDGES,
+    START,
     WIDTHS,
     learn_open,
     near_left_out,
@@ -150,3 +151,11 @@ def test_without_images_to_hold_out_nothing_is_chosen() -> None:
     tagger = train_tagger(features[:160], targets[:160], queries, config)
     assert tagger.open_setting.tolist() == pytest.approx([1.0, 0.06, 0.5, 0.5, 0.0])
     assert (tagger.logit_std != 1).any()
+
+
+def test_a_single_label_has_no_other_to_learn_from() -> None:
+    """With enough images to hold some out."""
+    features, targets, queries = topical()
+    tagger = train_tagger(features[:80], targets[:80, :1], queries[:1], CONFIG)
+    np.testing.assert_array_equal(tagger.open_setting.numpy(), np.array(START, np.float32))
+    assert np.isfinite(ask(tagger, features[80:90], queries[1:3])).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from dataclasses import replace
@@ -269,9 +270,16 @@ def test_wrong_keys_are_named(changes: dict[str, Any], message: str, tmp_path: P
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         load_published(tmp_path / "none.pth")
-    (tmp_path / "text.pth").write_text("hello")
-    with pytest.raises(CheckpointError, match="loads safely"):
-        load_published(tmp_path / "text.pth")
+    for odd in (b"", b"hello", b"<html>", gzip.compress(b"hello")):
+        (tmp_path / "odd.pth").write_bytes(odd)
+        with pytest.raises(
+            CheckpointError, match=r"odd.pth: no checkpoint that loads safely"
+        ) as no:
+            load_published(tmp_path / "odd.pth")
+        assert "mmap" not in str(no.value) and "trusted" not in str(no.value)
+    torch.save({"model": {1: torch.zeros(2)}}, tmp_path / "numbers.pth")
+    with pytest.raises(CheckpointError, match="holds no state of a model"):
+        load_published(tmp_path / "numbers.pth")
 
     class Evil:
         def __reduce__(self) -> Any:
@@ -281,6 +289,31 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="loads safely"):
         load_published(tmp_path / "evil.pth")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [
+        ("visual_encoder.layers.0.blocks.0.attn.relative_position_bias_table", (46, 2)),
+        ("wordvec_proj.weight", (24,)),
+        ("label_embed", ()),
+    ],
+)
+def test_weights_of_no_such_network_are_told(
+    key: str, size: tuple[int, ...], tmp_path: Path
+) -> None:
+    path = save(weights_of(Tiny()) | {key: torch.ones(size)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"a.pth: weights whose sizes fit no RAM"):
+        load_published(path)
+
+
+def test_the_format_of_before_archives_is_read(tmp_path: Path) -> None:
+    weights = weights_of(Tiny())
+    torch.save({"model": weights}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    pixels = pictures(Tiny())
+    with torch.no_grad():
+        expected = load(Tiny(), tmp_path / "a.pth")(pixels)
+        assert torch.equal(load_published(tmp_path / "old.pth")(pixels), expected)
 
 
 def test_the_other_prefix_of_the_decoder_is_known(tmp_path: Path) -> None:
@@ -313,7 +346,7 @@ def test_a_converted_checkpoint_is_the_same_network(variant: str, tmp_path: Path
         assert again.captions(pixels, tags) == model.captions(pixels, tags)
 
 
-def test_a_label_list_cannot_shift(tmp_path: Path) -> None:
+def test_a_label_list_cannot_shift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(Tiny(), tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match="7 labels, but the list has 6 names"):
         load_published(tmp_path / "a.pth", NAMES[:6])
@@ -322,6 +355,10 @@ def test_a_label_list_cannot_shift(tmp_path: Path) -> None:
     folder = save_converted(model, PublishedLabels(NAMES), tmp_path / "models")
     with pytest.raises(CheckpointError, match="another label list"):
         load_converted(folder, (*NAMES[1:], NAMES[0]))
+    (tmp_path / "latest").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    for same in (tmp_path / "latest", Path(".")):
+        assert load_converted(same)[1].names == NAMES
     content = json.loads((folder / "model.json").read_text())
     content["names"][0] = "changed"
     (folder / "model.json").write_text(json.dumps(content))

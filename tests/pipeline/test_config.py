@@ -38,6 +38,10 @@ def test_a_file_with_a_byte_order_mark_is_read(name: str, text: str, tmp_path: P
         ("ground.budget=0", "config ground.budget: "),
         ("ground.budget=1.5", "config ground.budget: "),
         ("seed.x=1", "config seed: "),
+        ("seed=-1", "config seed: "),
+        ("retrain.tagger.heads=7", "config retrain.tagger.heads: 128 (hidden) cannot be cut into"),
+        ("retrain.tagger.heads=0", "config retrain.tagger.heads: "),
+        ("refine.captioner.hidden=50", "config refine.captioner.heads: 50 (hidden) cannot be cut"),
     ],
 )
 def test_a_mistake_is_named(setting: str, says: str) -> None:

@@ -10,9 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from pipeline.assess import score_split
+from model.checkpoint import CheckpointInfo
+from model.image_tagger import LakeTagger
+from model.tagger import Tagger
+from model.text import TextEncoder
+from pipeline import tagging
+from pipeline.assess import score_benchmark, score_split
 from pipeline.baseline import _source
 from pipeline.config import Config
 from pipeline.dataset import LABELS, Images, Vocabulary, todays_ids, vocabulary_of
@@ -23,7 +29,7 @@ from pipeline.publish import Publish
 from pipeline.published import DOUBTED, targets_of
 from pipeline.stage import Batch, Context
 from pipeline.status import why_of
-from pipeline.taggers import own_names
+from pipeline.taggers import Wanted, of_today, own_names
 from storage.lake import Lake
 from tests.lakes import commit
 
@@ -143,11 +149,90 @@ def test_names_are_those_of_the_lake_however_they_are_written(tmp_path: Path) ->
     assert own_names(tmp_path / "lake", ["Sofa", " couch", "Zebra"]) == ["couch", "couch", "Zebra"]
 
 
+class Grey:
+    """An encoder that sees the same in all pictures."""
+
+    def encode(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        return np.full((len(pictures), 4, 3), 0.5, np.float16)
+
+
+def trained_on(*tag_ids: int) -> LakeTagger:
+    """A tagger that learned some of TAGS under the label system `old`."""
+    names = tuple(TAGS[tag_id] for tag_id in tag_ids)
+    torch.manual_seed(0)
+    tagger = Tagger(3, torch.from_numpy(TextEncoder().label_queries(names)), 8, 1, 2, 0.0, 0.0)
+    torch.nn.init.normal_(tagger.overview.weight)
+    info = CheckpointInfo("baseline", -1, "old", tag_ids, names, ("object",) * len(names), "x", 0)
+    columns = tuple((place,) for place in range(len(names)))
+    cuts = np.linspace(0.2, 0.4, len(names), dtype=np.float32)
+    return LakeTagger(tagger, info, Grey(), names, cuts, columns)  # type: ignore[arg-type]
+
+
+def test_a_tagger_is_asked_by_what_its_tags_are_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A learned tag that was merged into one that was not is no open label."""
+    lake, tagger = tmp_path / "lake", trained_on(0, 2)
+    own = tagger.score([Image.new("RGB", (8, 8))])[0]
+    with judged_lake(tmp_path, ["sofa"], {"sofa": 0, "cat": 2}, "keep") as opened:
+        commit(opened, system("new", {"sofa": 1, "couch": 1, "cat": 2}), "merged", "label")
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    monkeypatch.setattr(tagging, "open_tagger", lambda lake, wanted: tagger)
+    rows, _ = tagging.tag_pictures(lake, Wanted(), [str(picture)], ["Sofa", "couch", "zebra"])
+    found = {row["tag"]: row for row in rows}
+    assert {tag: row["open"] for tag, row in found.items()} == {"couch": False, "zebra": True}
+    assert found["couch"]["score"] == pytest.approx(float(own[0]))
+    assert of_today(lake, tagger, None).names == ("couch", "cat")
+    (tmp_path / "names.txt").write_text("sofa\nzebra\n")
+    (tmp_path / "rows.txt").write_text("a.png,sofa\n")
+    scored = score_benchmark(
+        lake, tagger, tmp_path / "rows.txt", tmp_path / "names.txt", tmp_path, lambda *_: None
+    )
+    assert scored.scores[0, 0] == own[0] and scored.thresholds is not None
+    np.testing.assert_array_equal(scored.thresholds, np.array([0.2, 0.5], np.float32))
+
+
+def test_tags_that_are_one_by_now_are_given_as_one(tmp_path: Path) -> None:
+    lake, tagger = tmp_path / "lake", trained_on(0, 1, 2)
+    with judged_lake(tmp_path, ["sofa"], {"sofa": 0, "couch": 1, "cat": 2}, "keep") as opened:
+        commit(opened, system("new", {"sofa": 1, "couch": 1}), "merged", "label")
+    today = of_today(lake, tagger, None)
+    # What is no tag any more is not given, but answers who asks for it.
+    assert today.names == ("couch",) and today.columns == ((0, 1),)
+    assert today.thresholds is not None and today.thresholds[0] == np.float32(0.2)
+    assert of_today(lake, tagger, ["couch", "cat"]).columns == ((0, 1), (2,))
+    with pytest.raises(PlanError, match="none of the 1 tags of the model"):
+        of_today(lake, trained_on(2), None)
+
+
+def test_images_are_judged_before_any_encoder_has_seen_them(tmp_path: Path) -> None:
+    """By a tagger of other features; but not by captions that nobody has parsed."""
+    with judged_lake(tmp_path, ["sofa"], {"sofa": 0, "cat": 2}, "keep") as lake:
+        held = [
+            {"image_id": name, "name": name, "uri": str(tmp_path / f"{name}.png"), "split": "eval"}
+            for name in ("told", "silent")
+        ]
+        truth = {"image_id": "told", "kind": "object", "name": "cat", "synonyms": []}
+        commit(lake, {"images": held, "truth": [truth]}, "ingest again")
+    for image in held:
+        Image.new("RGB", (8, 8)).save(image["uri"])
+    scored = score_split(tmp_path / "lake", Named(("sofa", "cat")), lambda *_: None)
+    np.testing.assert_array_equal(scored.truth, np.array([[0, 1]], np.float32))
+    # Nor has it features of the lake's own tagger.
+    scored = score_split(tmp_path / "lake", trained_on(2), lambda *_: None)
+    assert scored.names == ("cat",) and scored.truth.tolist() == [[1.0]]
+
+
 def test_a_tagger_that_knows_nothing_of_a_lake_is_told(tmp_path: Path) -> None:
     with judged_lake(tmp_path, ["sofa"], {"sofa": 0}, "keep") as lake:
         held = {"image_id": "e", "name": "e.jpg", "uri": str(tmp_path / "e.jpg"), "split": "eval"}
         seen = {"image_id": "e", "encoder": "x", "positions": 1, "channels": 2, "map": bytes(4)}
-        commit(lake, {"images": [held | {"fold_key": 0}], "features": [seen]}, "encode")
+        truth = {"image_id": "e", "kind": "object", "name": "sofa", "synonyms": []}
+        rows: dict[str, list[dict[str, Any]]] = {
+            "images": [held | {"fold_key": 0}], "features": [seen], "truth": [truth]
+        }  # fmt: skip
+        commit(lake, rows, "encode")
     with pytest.raises(PlanError, match="knows none of its 1 tags"):
         score_split(tmp_path / "lake", Named(("zebra",)), lambda *_: None)
     with pytest.raises(SourceError, match=r"none of 1 evaluation images can be read, .*e\.jpg"):
