@@ -19,7 +19,7 @@ from storage.lake import Lake
 # A tagger that has seen all folds; a role is that of the newest training.
 _ASKED = """
     SELECT DISTINCT m.model_digest, m.label_version, coalesce(
-        (SELECT arg_max(p.publication_id, p.decided_at) FROM promotions p
+        (SELECT arg_max(p.publication_id, l.seq) FROM promotions p JOIN ledger l USING (work_id)
          WHERE p.model_digest = m.model_digest),
         (SELECT max(u.publication_id) FROM publications u WHERE u.snapshot_id = m.snapshot_id)
     ) AS publication_id

@@ -12,7 +12,7 @@ from pipeline.errors import PlanError
 from pipeline.promotion import promote, roll_back
 from pipeline.status import status_of
 from storage.lake import Lake
-from tests.lakes import commit
+from tests.lakes import commit, go_back
 
 
 def gate(lake: Lake, model: str, publication: str, day: int) -> None:
@@ -68,6 +68,15 @@ def test_a_model_is_promoted_by_digest_or_role(path: Path) -> None:
     assert served(path) == ("cc1", "of cc1", "rolled back")
     promote(path, "bb")
     assert served(path) == ("bb", "two", "promoted")
+
+
+def test_a_publication_that_was_tried_and_taken_back_is_not_put_back(path: Path) -> None:
+    with Lake.open(path) as lake:
+        gate(lake, "bb", "tried", 3)
+        go_back(lake, "gate-2")
+    promote(path, "aa")
+    roll_back(path)
+    assert served(path) == ("bb", "two", "rolled back")
 
 
 @pytest.mark.parametrize(
