@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from storage.table import Table, list_of, table
 
-CATALOG_VERSION = 11
+CATALOG_VERSION = 12
 """Raised whenever a table or view changes; a lake with a higher number is refused, one with a lower
 number gets what it lacks when it is opened."""
 
