@@ -37,7 +37,11 @@ def captioned_lake(folder: Path, config: IngestConfig, images: int) -> Path:
 
 
 def commit(
-    lake: Lake, rows: Mapping[str, Sequence[Mapping[str, Any]]], work: str, stage: str | None = None
+    lake: Lake,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    work: str,
+    stage: str | None = None,
+    fingerprint: str = "f",
 ) -> None:
     """Put rows into the lake as the newest work of a stage, by default one of the work's name.
 
@@ -51,7 +55,7 @@ def commit(
         files[table] = [lake.stage_file(table, work, pa.table(columns, schema=schema))]
     ledger = {
         "work_id": work, "stage": stage or work, "unit": "corpus", "unit_digest": "u",
-        "fingerprint": "f", "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
+        "fingerprint": fingerprint, "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
         "n_rejected": 0, "run_id": "r", "seconds": 0.1,
     }  # fmt: skip
     assert lake.commit(files, [ledger], work)
