@@ -224,8 +224,9 @@ LEFT JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id
 GROUP BY l.tag_id, l.name, l.kind
 ORDER BY images DESC, l.name;
 
+-- By ID: two kinds may share a name.
 CREATE VIEW tag_cooccurrence AS
-SELECT a.name AS tag, b.name AS other, count(*) AS images
+SELECT a.tag_id, a.name AS tag, b.tag_id AS other_id, b.name AS other, count(*) AS images
 FROM tags a JOIN tags b ON a.image_id = b.image_id AND a.tag_id < b.tag_id
-GROUP BY a.name, b.name
-ORDER BY images DESC, tag, other;
+GROUP BY a.tag_id, a.name, b.tag_id, b.name
+ORDER BY images DESC, tag, other, a.tag_id, b.tag_id;
