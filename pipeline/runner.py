@@ -62,6 +62,16 @@ class Runner:
 
     # ---- running -------------------------------------------------------------------------------
 
+    def next_cycle(self) -> bool:
+        """Begin the next cycle; False where the present one has published nothing to learn from.
+
+        So a run that was killed goes on with the cycle that it had begun.
+        """
+        published = "SELECT count(*) FROM publications WHERE cycle = $cycle"
+        begins = bool(self.lake.scalar(published, {"cycle": self.cycle}))
+        self.cycle += begins
+        return begins
+
     def run(
         self,
         *,
