@@ -166,8 +166,8 @@ def _run(
     from pipeline.work import cores
 
     runner = Runner(lake, loaded, workers=workers or cores(), reporter=Bars())
-    if next_cycle:
-        runner.cycle += 1
+    if next_cycle and not runner.next_cycle():
+        print(f"cycle {runner.cycle} has not published yet: going on with it", file=sys.stderr)
     try:
         done = runner.run(first=first, until=until, force=force)
     finally:

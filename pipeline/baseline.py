@@ -31,9 +31,11 @@ from pipeline.published import DOUBTED, MEANT, PUBLISHED, in_todays_tags, target
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 from storage.lake import Lake
 
+# The newest by the ledger: a setting that was tried and taken back has published later, too.
 _EARLIER = """
-    SELECT publication_id, snapshot_id, label_version FROM publications WHERE cycle < $cycle
-    ORDER BY cycle DESC, published_at DESC LIMIT 1
+    SELECT p.publication_id, p.snapshot_id, p.label_version
+    FROM publications p JOIN ledger l USING (work_id)
+    WHERE p.cycle < $cycle ORDER BY p.cycle DESC, l.seq DESC LIMIT 1
 """
 
 

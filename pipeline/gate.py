@@ -18,6 +18,7 @@ class Gate(Stage):
     doc = "metrics -> promote or keep"
     unit = "corpus"
     pinned = True
+    edited = True
     reads = ("metrics", "models", "publications")
     writes = ("promotions",)
     inputs: ClassVar = {

@@ -44,6 +44,26 @@ from pipeline.returned import VANISHED
 from pipeline.rules.base import Bools
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
+# Later captions repeat tags of images of other shards: what an earlier shard has evidence for is
+# grounded with that one. Earlier by the order of ingest, whichever is done first.
+_BROUGHT = """
+    WITH brought AS MATERIALIZED (
+        SELECT DISTINCT image_id, tag_id FROM tag_evidence
+        WHERE split = 'train' AND list_contains($units, shard_id)
+    ), late AS MATERIALIZED (
+        SELECT image_id FROM current_images
+        WHERE image_id IN (SELECT image_id FROM brought) AND NOT list_contains($units, shard_id)
+    ), ingested AS (
+        SELECT unit AS shard_id, min(seq) AS place FROM ledger WHERE stage = 'ingest' GROUP BY unit
+    ), earlier AS MATERIALIZED (
+        SELECT shard_id FROM ingested
+        WHERE place < (SELECT min(place) FROM ingested WHERE list_contains($units, shard_id))
+    )
+    SELECT image_id, tag_id FROM brought
+    EXCEPT
+    SELECT e.image_id, e.tag_id
+    FROM late JOIN tag_sources e USING (image_id) JOIN earlier USING (shard_id)
+"""
 # Images without an expectation hold no caption tag that the models have learned.
 _BUDGET = """
     SELECT quantile_disc(coalesce(wrong, 0), 1 - $budget) AS least
@@ -73,10 +93,10 @@ class _Found:
 
 
 class Ground(Stage):
-    """Finds regions for the evidence that a shard brings, also about images of other shards."""
+    """Finds regions for the tags that a shard brings, also of images of other shards."""
 
     name = "ground"
-    version = 5
+    version = 6
     doc = "candidate tags -> regions with boxes and features"
     reads = (
         "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",
@@ -84,13 +104,12 @@ class Ground(Stage):
     )  # fmt: skip
     writes = ("regions", "region_features", "verdicts", "rejects")
     inputs: ClassVar = {
-        "candidates": "SELECT DISTINCT image_id, tag_id FROM tag_evidence "
-        "WHERE split = 'train' AND list_contains($units, shard_id) ORDER BY image_id, tag_id",
+        "candidates": f"{_BROUGHT} ORDER BY image_id, tag_id",
         "features": "SELECT f.image_id, i.fold_key, i.width, i.height, i.uri, i.name, "
         "f.positions, f.channels, f.map "
         "FROM current_features f JOIN current_images i USING (image_id) "
-        "WHERE i.split = 'train' AND image_id IN (SELECT image_id FROM tag_evidence "
-        "WHERE list_contains($units, shard_id)) ORDER BY f.image_id",
+        f"WHERE i.split = 'train' AND image_id IN (SELECT image_id FROM ({_BROUGHT})) "
+        "ORDER BY f.image_id",
         "labels": LABELS,
     }
     sections = ("ground",)

@@ -19,7 +19,7 @@ from storage.lake import Lake
 # A tagger that has seen all folds; a role is that of the newest training.
 _ASKED = """
     SELECT DISTINCT m.model_digest, m.label_version, coalesce(
-        (SELECT arg_max(p.publication_id, p.decided_at) FROM promotions p
+        (SELECT arg_max(p.publication_id, l.seq) FROM promotions p JOIN ledger l USING (work_id)
          WHERE p.model_digest = m.model_digest),
         (SELECT max(u.publication_id) FROM publications u WHERE u.snapshot_id = m.snapshot_id)
     ) AS publication_id
@@ -33,6 +33,11 @@ _BEFORE = """
     SELECT p.model_digest FROM ledger l JOIN promotions p USING (work_id)
     WHERE p.model_digest NOT IN (SELECT model_digest FROM current_promotions)
     ORDER BY l.seq DESC LIMIT 1
+"""
+_NEWEST = "SELECT * FROM current_ledger WHERE stage = 'gate'"
+_OTHERS = """
+    SELECT DISTINCT fingerprint FROM ledger WHERE stage = 'gate' AND fingerprint <> $now
+    ORDER BY fingerprint
 """
 
 
@@ -65,6 +70,12 @@ def promote(lake: Path, model: str, decision: str = "promoted") -> dict[str, Any
         files = stage_rows(job, runner.lake, result)
         seconds = time.perf_counter() - started
         runner.commit(Staged(job, files, counts, unit.digest, seconds))
+        # What the gate decided before, by whatever settings, is not to come back with them.
+        others = runner.lake.query(_OTHERS, {"now": job.fingerprint}).column(0).to_pylist()
+        if others:
+            (ours,) = runner.lake.query(_NEWEST).to_pylist()
+            rows = [ours | {"fingerprint": each} for each in (*others, job.fingerprint)]
+            runner.lake.commit({}, rows, "gate")
     return row
 
 

@@ -19,6 +19,7 @@ class Publish(Stage):
     """One publication per state of the evidence and the verdicts."""
 
     name = "publish"
+    version = 2
     doc = "balance and harm check -> one snapshot"
     unit = "corpus"
     reads = (
@@ -33,10 +34,9 @@ class Publish(Stage):
                    (SELECT count(*) FROM tags WHERE split = 'train') AS tags,
                    (SELECT count(*) FROM tag_evidence WHERE split = 'train') AS evidence,
                    (SELECT count(DISTINCT image_id) FROM tags WHERE split = 'train') AS images,
-                   (SELECT count(DISTINCT (c.image_id, c.tag_id)) FROM current_verdicts v
-                    JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
-                    JOIN candidate_tags c ON c.image_id = v.image_id AND c.tag_id = f.tag_id
-                    WHERE v.verdict = 'drop' AND c.split = 'train') AS dropped,
+                   (SELECT count(*) FROM candidate_tags c
+                    SEMI JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id
+                    WHERE c.split = 'train') AS dropped,
                    (SELECT max(label_version) FROM current_labels) AS label_version,
                    (SELECT max(snapshot_id) FROM lake.snapshots()) AS snapshot_id
         """,

@@ -8,13 +8,15 @@ import pyarrow.compute as pc
 from pipeline.columns import Floats
 from pipeline.dataset import Images, Vocabulary, multi_hot
 
-# A tag counts as much as it is likely to be right; what no rule could judge counts in full.
+# A tag counts as much as it is likely to be right, a merged one by the likeliest of its names; what
+# no rule could judge counts in full.
 PUBLISHED = """
-    SELECT t.image_id, t.tag_id, 1 - coalesce(max(v.score), 0) AS weight
+    SELECT t.image_id, t.tag_id, 1 - coalesce(min(v.score), 0) AS weight
     FROM tags t
     LEFT JOIN tag_ids f ON f.tag_id = t.tag_id
     LEFT JOIN current_verdicts v ON v.image_id = t.image_id AND v.tag_id = f.made_as
-         AND v.label_version = f.label_version AND v.rule = 'agreement' AND NOT isnan(v.score)
+         AND v.label_version = f.label_version AND v.rule = 'agreement' AND v.verdict = 'keep'
+         AND NOT isnan(v.score)
     WHERE t.split = 'train'
     GROUP BY t.image_id, t.tag_id
 """
@@ -43,7 +45,8 @@ MEANT = """
 def in_todays_tags(tags: pa.Table, doubted: pa.Table, meant: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Rows of `PUBLISHED` and `DOUBTED` in the tag IDs of today, by rows of `MEANT`.
 
-    Merged tags follow. Of a tag that was split nobody knows which of its parts an image has.
+    Merged tags follow: one name that was published is enough, whatever is doubted of the others. Of
+    a tag that was split nobody knows which of its parts an image has.
     """
     columns = ["image_id", "tag_id"]
     now = tags.rename_columns({"tag_id": "made_as"}).join(meant, "made_as", join_type="inner")
@@ -53,9 +56,10 @@ def in_todays_tags(tags: pa.Table, doubted: pa.Table, meant: pa.Table) -> tuple[
     half_seen = doubted.rename_columns({"tag_id": "made_as"}).join(
         meant, "made_as", join_type="inner"
     )
+    open_pairs = pa.concat_tables([unsure, half_seen.select(columns)])
     return (
         weighed.rename_columns([*columns, "weight"]),
-        pa.concat_tables([unsure, half_seen.select(columns)]),
+        open_pairs.join(weighed.select(columns), columns, join_type="left anti"),
     )
 
 

@@ -77,6 +77,7 @@ _DROPPED = """
 """
 _DECISIONS = """
     SELECT p.decision, p.reason, p.model_digest FROM ledger l JOIN promotions p USING (work_id)
+    QUALIFY row_number() OVER (PARTITION BY work_id ORDER BY l.seq DESC) = 1
     ORDER BY l.seq DESC LIMIT 3
 """
 _REJECTS = "SELECT stage, item, reason, detail FROM current_rejects ORDER BY ALL LIMIT 50"

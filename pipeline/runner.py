@@ -23,7 +23,7 @@ from pipeline.plan import CYCLE, OUTSIDE, check_plan
 from pipeline.reporting import Quiet, Reporter
 from pipeline.returned import take_back
 from pipeline.stage import Stage, Unit
-from pipeline.work import Job, Staged, execute, in_pool, work_id, worker_pool
+from pipeline.work import Job, Staged, begin_anew, execute, in_pool, work_id, worker_pool
 from storage.crash import crash_point
 from storage.lake import Lake
 
@@ -61,6 +61,16 @@ class Runner:
         self._corpus_rows: dict[tuple[str, str], dict[str, Any]] | None = None
 
     # ---- running -------------------------------------------------------------------------------
+
+    def next_cycle(self) -> bool:
+        """Begin the next cycle; False where the present one has published nothing to learn from.
+
+        So a run that was killed goes on with the cycle that it had begun.
+        """
+        published = "SELECT count(*) FROM publications WHERE cycle = $cycle"
+        begins = bool(self.lake.scalar(published, {"cycle": self.cycle}))
+        self.cycle += begins
+        return begins
 
     def run(
         self,
@@ -180,6 +190,7 @@ class Runner:
 
     def _work(self, jobs: Sequence[Job]) -> Iterator[Staged]:
         if self.workers == 1 or len(jobs) < CYCLE[jobs[0].stage].pool_from:
+            begin_anew()
             for job in jobs:
                 yield execute(job, self.lake, self.reporter)
             return

@@ -167,6 +167,14 @@ def _worker_stage(
     return CYCLE[name](config, cycle), []
 
 
+def begin_anew() -> None:
+    """Forget stages of earlier runs of this process.
+
+    With the same fingerprint `setup` may read other rows by now: those of images that came since.
+    """
+    _worker_stage.cache_clear()
+
+
 def _execute_in_pool(job: Job) -> Staged:
     return execute(job, _worker_lake(job.lake), _reporter)
 

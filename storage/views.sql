@@ -86,11 +86,23 @@ JOIN current_images i ON i.image_id = e.image_id
 JOIN current_labels l ON l.tag_id = e.tag_id
 GROUP BY e.image_id, i.split, e.tag_id, l.name, l.kind;
 
+-- Of a merged tag each name was judged by itself, and one that no rule drops is enough. Only such
+-- tags are looked at twice: to group all verdicts takes four times as long.
 CREATE VIEW dropped_tags AS
-SELECT DISTINCT v.image_id, f.tag_id
+SELECT v.image_id, f.tag_id
 FROM current_verdicts v
 JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
-WHERE v.verdict = 'drop';
+WHERE v.verdict = 'drop'
+EXCEPT
+SELECT v.image_id, f.tag_id
+FROM current_verdicts v
+JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
+WHERE (f.label_version, f.tag_id) IN (
+    SELECT (label_version, tag_id) FROM tag_ids
+    GROUP BY label_version, tag_id HAVING count(*) > 1
+)
+GROUP BY v.image_id, f.tag_id, f.label_version, f.made_as
+HAVING bool_and(v.verdict = 'keep');
 
 -- What training sees: candidates less those that a cleaning rule drops.
 CREATE VIEW tags AS
@@ -121,10 +133,10 @@ GROUP BY s.image_id;
 -- that the tagger takes for possible (`doubt`) but that no evidence gives.
 CREATE VIEW tag_strata AS
 WITH judged AS (
-    SELECT v.image_id, f.tag_id, max(v.score) AS wrong
+    SELECT v.image_id, f.tag_id, min(v.score) AS wrong
     FROM current_verdicts v
     JOIN tag_ids f ON f.label_version = v.label_version AND f.made_as = v.tag_id
-    WHERE v.rule = 'agreement'
+    WHERE v.rule = 'agreement' AND v.verdict = 'keep'
     GROUP BY v.image_id, f.tag_id
 )
 SELECT c.image_id, c.tag_id,
@@ -229,8 +241,9 @@ LEFT JOIN dropped_tags d ON d.image_id = c.image_id AND d.tag_id = c.tag_id
 GROUP BY l.tag_id, l.name, l.kind
 ORDER BY images DESC, l.name;
 
+-- By ID: two kinds may share a name.
 CREATE VIEW tag_cooccurrence AS
-SELECT a.name AS tag, b.name AS other, count(*) AS images
+SELECT a.tag_id, a.name AS tag, b.tag_id AS other_id, b.name AS other, count(*) AS images
 FROM tags a JOIN tags b ON a.image_id = b.image_id AND a.tag_id < b.tag_id
-GROUP BY a.name, b.name
-ORDER BY images DESC, tag, other;
+GROUP BY a.tag_id, a.name, b.tag_id, b.name
+ORDER BY images DESC, tag, other, a.tag_id, b.tag_id;

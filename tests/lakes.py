@@ -37,7 +37,11 @@ def captioned_lake(folder: Path, config: IngestConfig, images: int) -> Path:
 
 
 def commit(
-    lake: Lake, rows: Mapping[str, Sequence[Mapping[str, Any]]], work: str, stage: str | None = None
+    lake: Lake,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    work: str,
+    stage: str | None = None,
+    fingerprint: str = "f",
 ) -> None:
     """Put rows into the lake as the newest work of a stage, by default one of the work's name.
 
@@ -51,7 +55,13 @@ def commit(
         files[table] = [lake.stage_file(table, work, pa.table(columns, schema=schema))]
     ledger = {
         "work_id": work, "stage": stage or work, "unit": "corpus", "unit_digest": "u",
-        "fingerprint": "f", "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
+        "fingerprint": fingerprint, "artifact": None, "n_in": 1, "n_kept": 1, "n_dropped": 0,
         "n_rejected": 0, "run_id": "r", "seconds": 0.1,
     }  # fmt: skip
     assert lake.commit(files, [ledger], work)
+
+
+def go_back(lake: Lake, work: str) -> None:
+    """Make an older work current again, as a run does whose settings fit it once more."""
+    rows = lake.query("SELECT * FROM ledger WHERE work_id = $work LIMIT 1", {"work": work})
+    assert lake.commit({}, rows.to_pylist(), "going back")

@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.config import IngestConfig
 from storage.lake import Lake
 from tests.conftest import ROOT, Cli
-from tests.lakes import captioned_lake
+from tests.lakes import captioned_lake, commit
 
 MEGABYTE = 1_000_000
 
@@ -156,6 +156,20 @@ def test_retraining_before_the_first_run_says_what_to_do(tmp_path: Path, cli: Cl
     with Lake.open(lake, read_only=True) as opened:
         assert not opened.scalar("SELECT count(*) FROM publications")
         assert not opened.scalar("SELECT count(*) FROM runs")
+
+
+@pytest.mark.slow
+def test_a_next_cycle_that_was_stopped_is_gone_on_with(tmp_path: Path, cli: Cli) -> None:
+    path = captioned_lake(tmp_path, IngestConfig(), 3)
+    again = ("run", "--next-cycle", "--until", "parse", "--lake", path)
+    goes_on = "cycle {} has not published yet: going on with it\n"
+    assert cli(*again).stderr == goes_on.format(1)
+    with Lake.open(path) as lake:
+        commit(lake, {"publications": [{"publication_id": "p", "cycle": 1}]}, "publish")
+    assert [cli(*again).stderr for _ in range(2)] == ["", goes_on.format(2)]
+    with Lake.open(path, read_only=True) as lake:
+        runs = lake.query("SELECT cycle FROM runs WHERE state = 'finished' ORDER BY recorded_at")
+    assert runs.column(0).to_pylist() == [1, 2, 2]
 
 
 @pytest.mark.slow

@@ -97,8 +97,12 @@ def test_a_weaker_retraining_leaves_the_model_in_service(demo_copy: Path) -> Non
     assert row["model"] == service and row["mAP"] == after[IN_SERVICE]
     tagger = lake_tagger(path, None)
     assert tagger.info.label_version and np.any(tagger.thresholds < 1)
-    # By hand it is taken from service and put back, and a run leaves it at that.
+    # By hand it is taken from service and put back, and a run leaves it at that, also after one
+    # with other settings, by which the gate has decided anew.
     promote(path, "baseline")
+    assert models_now[served(strict, "gate")[0]] == "baseline"
+    stricter = strict.model_copy(update={"gate": strict.gate.model_copy(update={"min_gain": 0.9})})
+    assert models_now[served(stricter, "gate")[0]] == "baseline"
     assert models_now[served(strict, "gate")[0]] == "baseline"
     roll_back(path)
     assert served(strict, "gate")[0] == service

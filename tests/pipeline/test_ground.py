@@ -9,9 +9,13 @@ import pytest
 from model.errors import ModelError
 from pipeline.config import load_config
 from pipeline.demo import demo_config
+from pipeline.ground import Ground
+from pipeline.ingest import ingest
+from pipeline.readers import Record
 from pipeline.reporting import Quiet
 from pipeline.runner import Runner
 from storage.lake import Lake
+from tests.lakes import commit
 from tests.model.dino import tiny_dino
 
 SETTINGS = ["ground.detector=grounding-dino", "ground.threshold=0.001", "ground.batch=8"]
@@ -92,6 +96,59 @@ def test_a_budget_is_spent_where_most_wrong_tags_are_expected(demo_copy: Path) -
     (left,) = (images for reason, images in reasons.items() if "ground.budget" in reason)
     assert not set(left) & set(dearest)
     assert published == len({*dearest, *left})
+
+
+def test_a_tag_is_grounded_with_the_first_shard_that_names_it(tmp_path: Path) -> None:
+    said = {"z": ["dog"], "y": ["dog", "cat"], "x": ["cat"]}  # in the order of ingest
+    words = {"dog": 1, "cat": 2}
+    with Lake.create(tmp_path / "lake") as lake:
+        rows = {
+            "images": [{"image_id": "i", "split": "train", "shard_id": "z"}],
+            "mentions": [
+                {"image_id": "i", "caption_id": f"{shard} {word}", "source": "original",
+                 "surface": word, "kind": "object", "shard_id": shard}
+                for shard, those in said.items() for word in those
+            ],
+            "labels": [{"label_version": "v", "tag_id": tag} for tag in words.values()],
+            "label_surfaces": [
+                {"label_version": "v", "surface": word, "kind": "object", "tag_id": tag}
+                for word, tag in words.items()
+            ],
+        }  # fmt: skip
+        commit(lake, rows, "all")
+        (row,) = lake.query("SELECT * FROM ledger").to_pylist()
+        for shard in (*said, "z"):  # the first had a picture that came back
+            ledger = row | {"work_id": shard, "stage": "ingest", "unit": shard}
+            lake.commit({}, [ledger], "ingest")
+        brought = {
+            shard: lake.query(Ground.inputs["candidates"], {"units": [shard]}).column(1).to_pylist()
+            for shard in said
+        }
+    assert brought == {"z": [1], "y": [2], "x": []}
+
+
+def test_later_captions_that_repeat_tags_double_no_region(demo_copy: Path) -> None:
+    keys = {
+        "regions": "region_id", "region_features": "region_id",
+        "verdicts": "(image_id, tag_id, rule)",
+    }  # fmt: skip
+    config = demo_config(24, 0)
+    with Lake.open(demo_copy / "lake") as lake:
+        before = lake.scalar("SELECT count(*) FROM current_regions")
+        known = lake.query(
+            "SELECT i.name, i.uri, min(t.name) AS tag FROM current_images i "
+            "JOIN tags t USING (image_id) WHERE t.kind = 'object' AND i.split = 'train' "
+            "GROUP BY ALL ORDER BY ALL LIMIT 6"
+        ).to_pylist()
+        records = [Record(row["name"], row["uri"], (f"I see the {row['tag']}.",)) for row in known]
+        assert ingest(lake, records, config.ingest).new_captions == 6
+    Runner(demo_copy / "lake", config).run(until="clean")
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        for table, key in keys.items():
+            counted = f"SELECT count(*) - count(DISTINCT {key}) FROM current_{table}"
+            assert lake.scalar(counted) == 0, table
+        assert lake.scalar("SELECT count(*) FROM current_regions") == before
+        assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
 
 
 def test_missing_weights_stop_before_any_work(demo_copy: Path, tmp_path: Path) -> None:

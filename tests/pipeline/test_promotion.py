@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import Config, load_config
 from pipeline.errors import PlanError
 from pipeline.promotion import promote, roll_back
+from pipeline.runner import Runner
 from pipeline.status import status_of
 from storage.lake import Lake
-from tests.lakes import commit
+from tests.lakes import commit, go_back
 
 
-def gate(lake: Lake, model: str, publication: str, day: int) -> None:
+def gate(lake: Lake, model: str, publication: str, day: int, fingerprint: str = "f") -> None:
     row: dict[str, Any] = {"model_digest": model, "publication_id": publication}
     row |= {"label_version": "v", "decision": "promoted", "decided_at": datetime(2026, 1, day)}
-    commit(lake, {"promotions": [row]}, f"gate-{day}", "gate")
+    commit(lake, {"promotions": [row]}, f"gate-{day}", "gate", fingerprint)
 
 
 @pytest.fixture
@@ -68,6 +70,35 @@ def test_a_model_is_promoted_by_digest_or_role(path: Path) -> None:
     assert served(path) == ("cc1", "of cc1", "rolled back")
     promote(path, "bb")
     assert served(path) == ("bb", "two", "promoted")
+
+
+def test_a_promotion_outlives_settings_that_are_tried_and_taken_back(path: Path) -> None:
+    plain, strict = (load_config(None, [f"gate.min_gain={gain}"]) for gain in (0.0, 0.5))
+
+    def after_a_run(config: Config) -> str:
+        runner = Runner(path, config)
+        with runner.lake:
+            assert runner.pending("gate") == []
+            return str(runner.lake.scalar("SELECT model_digest FROM current_promotions"))
+
+    with Lake.open(path) as lake:
+        for day, model, config in ((3, "bb", strict), (4, "aa", plain)):
+            gate(lake, model, "three", day, Runner(path, config).fingerprint("gate"))
+    assert [after_a_run(config) for config in (strict, plain)] == ["bb", "aa"]
+    promote(path, "cc1")
+    assert [after_a_run(config) for config in (plain, strict, plain)] == ["cc1"] * 3
+    after_a_run(strict)
+    promote(path, "cc2")  # with the other settings, which are then taken back
+    assert [after_a_run(config) for config in (plain, strict)] == ["cc2"] * 2
+
+
+def test_a_publication_that_was_tried_and_taken_back_is_not_put_back(path: Path) -> None:
+    with Lake.open(path) as lake:
+        gate(lake, "bb", "tried", 3)
+        go_back(lake, "gate-2")
+    promote(path, "aa")
+    roll_back(path)
+    assert served(path) == ("bb", "two", "rolled back")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from model.checkpoint import load_tagger
-from pipeline.baseline import TrainBaseline
+from pipeline.baseline import TrainBaseline, _source
 from pipeline.config import Config
 from pipeline.dataset import Images, Vocabulary, multi_hot
 from pipeline.demo import demo_config
@@ -20,6 +21,7 @@ from pipeline.retrain import Retrain, training_set
 from pipeline.runner import Runner
 from pipeline.stage import Batch, Context
 from storage.lake import Lake
+from tests.lakes import commit, go_back
 
 
 def test_tags_count_by_their_weight_and_doubted_pairs_not_at_all() -> None:
@@ -32,6 +34,25 @@ def test_tags_count_by_their_weight_and_doubted_pairs_not_at_all() -> None:
     targets, known = targets_of(images, vocabulary, tags, doubted, unsettled)
     assert targets.tolist() == [[0, 1, 0], [1, 0, 0]]
     assert known.tolist() == [[1, 0.75, 0], [1, 0, 1]]
+
+
+def test_the_next_cycle_learns_the_publication_that_was_gone_back_to(tmp_path: Path) -> None:
+    with Lake.create(tmp_path / "lake") as lake:
+
+        def learned(cycle: int) -> str | None:
+            context = Context(lake.path, Config(), cycle, lake.query, lake.batches)
+            return _source(Batch(("corpus",), {}), context)[2]
+
+        for day, name in enumerate(("kept", "tried"), 1):
+            row = {"publication_id": name, "cycle": 1, "snapshot_id": lake.snapshot_id}
+            row["published_at"] = datetime(2026, 1, day)
+            commit(lake, {"publications": [row]}, name, "publish")
+        assert learned(2) == "tried"
+        go_back(lake, "kept")
+        assert learned(2) == "kept"
+        later = row | {"publication_id": "later", "cycle": 2}
+        commit(lake, {"publications": [later]}, "later", "publish")
+        assert (learned(2), learned(3)) == ("kept", "later")
 
 
 @pytest.fixture(scope="module")

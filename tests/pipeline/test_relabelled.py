@@ -26,7 +26,7 @@ from pipeline.errors import PlanError, SourceError
 from pipeline.evaluate import of_tags
 from pipeline.exporters.coco import _BOXES
 from pipeline.publish import Publish
-from pipeline.published import DOUBTED, targets_of
+from pipeline.published import DOUBTED, PUBLISHED, targets_of
 from pipeline.stage import Batch, Context
 from pipeline.status import why_of
 from pipeline.taggers import Wanted, of_today, own_names
@@ -90,6 +90,34 @@ def test_regions_and_verdicts_follow_a_merge(tmp_path: Path, verdict: str) -> No
         assert [row["reason"] for row in why["verdicts"]] == ["told"]
         boxes = lake.query(_BOXES).to_pylist()
     assert [(box["tag_id"], box["x2"]) for box in boxes] == [(1, 5.0)] * (1 - dropped)
+
+
+@pytest.mark.parametrize("verdict", ["keep", "drop"])
+def test_a_merged_tag_stays_where_one_of_its_names_was_kept(tmp_path: Path, verdict: str) -> None:
+    said = {"sofa": 0, "couch": 1}
+    with judged_lake(tmp_path, [*said], said, "drop") as lake:
+        other = OF_SOFA | {"tag_id": 1, "rule": "agreement", "verdict": verdict, "score": 0.0625}
+        far = other | {"rule": "outlier", "verdict": "keep", "score": 0.5}
+        commit(lake, {"verdicts": [other, far]}, "clean couch")
+        publication = {
+            "publication_id": "p", "cycle": 1, "snapshot_id": lake.snapshot_id,
+            "label_version": "old",
+        }  # fmt: skip
+        commit(lake, {"publications": [publication]}, "publish")
+        commit(lake, system("new", {"sofa": 1, "couch": 1}), "merged", "label")
+        (totals,) = lake.query(Publish.inputs["totals"]).to_pylist()
+        kept = int(verdict == "keep")
+        assert [totals[name] for name in ("candidates", "tags", "dropped")] == [1, kept, 1 - kept]
+        # As likely right as the name that was kept, in today's publication and in that of before.
+        assert lake.query(PUBLISHED).column("weight").to_pylist() == [0.9375] * kept
+        (stratum,) = lake.query("SELECT stratum FROM tag_strata").column(0).to_pylist()
+        assert stratum == ("kept-sure" if kept else "dropped")
+        context = Context(lake.path, Config(), 2, lake.query, lake.batches)
+        tags, doubted, _ = _source(Batch(("corpus",), {}), context)
+        vocabulary = vocabulary_of(lake.query(LABELS))
+    images = Images(["a"], np.zeros(1, np.int64), np.zeros((1, 1, 1), np.float16))
+    target, known = targets_of(images, vocabulary, tags, doubted, doubted.slice(0, 0))
+    assert (target.tolist(), known.tolist()) == ([[kept]], [[0.9375 * kept]])
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from pipeline import work
+from pipeline.config import load_config
+from pipeline.ingest import ingest
+from pipeline.parse import ParseCaptions
+from pipeline.readers import Record
 from pipeline.reporting import Quiet
+from pipeline.runner import Runner
+from pipeline.stage import Context
 from pipeline.work import worker_pool
+from storage.lake import Lake
+from tests.lakes import captioned_lake
 
 PARENT = """
 import os, time
@@ -66,6 +75,27 @@ def test_workers_have_the_environment_of_who_starts_them(monkeypatch: pytest.Mon
     monkeypatch.delenv("TOLD")
     assert (first, second, seen()[0]) == ("once", "again", None)
     assert one != other
+
+
+def test_each_run_of_a_process_reads_the_lake_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: list[int] = []
+    setup = ParseCaptions.setup
+
+    def counted(stage: ParseCaptions, context: Context) -> None:
+        images.append(context.query("SELECT image_id FROM current_images").num_rows)
+        setup(stage, context)
+
+    monkeypatch.setattr(ParseCaptions, "setup", counted)
+    config = load_config(None, ["ingest.shard_size=1"])
+    path = captioned_lake(tmp_path, config.ingest, 2)
+    Runner(path, config).run(until="parse")
+    with Lake.open(path) as lake:
+        other = (tmp_path / "images" / "0.png").read_bytes() + b"another"
+        ingest(lake, [Record("new", other, ("a cat",))], config.ingest)
+    Runner(path, config).run(until="parse")
+    assert images == [2, 3]  # once for each run, whatever it has to do
 
 
 @pytest.mark.slow

@@ -49,3 +49,16 @@ def test_expected_wrong_tags_add_up_to_the_same_in_any_order(lake: Lake) -> None
     (wrong,) = sums
     odds = [score / (1 - score) for _, score in scores]
     assert wrong == pytest.approx(sum(1 / (1 + 9 * one) for one in odds), abs=1e-5)
+
+
+def test_tags_that_share_a_name_are_counted_apart(lake: Lake) -> None:
+    lake.raw.execute("DELETE FROM mentions WHERE surface NOT IN ('1', '2', '3')")
+    lake.raw.execute("UPDATE labels SET name = 'train' WHERE tag_id IN (1, 3)")
+    found = lake.query("SELECT * FROM tag_cooccurrence").to_pylist()
+    pairs = [(row["tag_id"], row["tag"], row["other_id"], row["other"]) for row in found]
+    assert pairs == [(2, "2", 3, "train"), (1, "train", 2, "2"), (1, "train", 3, "train")]
+    assert {row["images"] for row in found} == {1}
+    # Both kinds beside the same tag: two pairs, whose names are the same.
+    lake.raw.execute("UPDATE label_surfaces SET tag_id = 0 WHERE surface = '2'")
+    names = "SELECT tag || ' ' || other AS pair, images FROM tag_cooccurrence WHERE tag = '0'"
+    assert lake.query(names).to_pylist() == [{"pair": "0 train", "images": 1}] * 2
