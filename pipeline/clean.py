@@ -27,6 +27,9 @@ FEATURES = """
 """
 SAMPLE = f"{FEATURES} AND region_id IN (SELECT unnest($sample))"
 
+UNLEARNED = "the model that judges this image has not learned the tag: left alone"
+NOT_KEPT = "the score of the whole image was not kept (generate.keep_scores): left alone"
+
 Batches = Callable[[str, Mapping[str, Any]], Iterator[pa.RecordBatch]]
 """Runs a query whose result is streamed (`Lake.batches`)."""
 
@@ -121,7 +124,8 @@ class Clean(Stage):
                 tables.append(_verdicts(tag_id, version, name, evidence, opinions))
             total = int(kept.sum())
             counts[str(tag_id)] = Counts(evidence.images, total, evidence.images - total)
-        left = [*batch["unlearned"].to_pylist(), *_unscored(batch)]
+        left = [row | {"reason": UNLEARNED} for row in batch["unlearned"].to_pylist()]
+        left += [row | {"reason": NOT_KEPT} for row in _unscored(batch)]
         tables += [_unjudged(name, left) for name in self.rules]
         for row in left:
             unit = str(row["tag_id"])
@@ -154,10 +158,8 @@ def _unscored(batch: Batch) -> list[dict[str, Any]]:
 
 
 def _unjudged(rule: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """Tags that the model of an image's fold has not learned, or whose score of it is not known:
-    no rule can weigh their regions."""
-    why = "the model that judges this image has no score of the tag: left alone"
-    nothing = {"score": float("nan"), "threshold": float("nan"), "reason": why}
+    """Tags whose regions no rule can weigh, for the reason that a row says."""
+    nothing = {"score": float("nan"), "threshold": float("nan")}
     judged = [row | nothing | {"rule": rule, "verdict": "keep"} for row in rows]
     units = pa.array([str(row["tag_id"]) for row in rows], pa.string())
     return table_of("verdicts", judged).append_column("unit", units)

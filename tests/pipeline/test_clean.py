@@ -142,6 +142,7 @@ def test_where_the_whole_image_has_no_score_the_tag_is_left_alone(tmp_path: Path
     }
     assert len(after) == len(before) and len(late) == 4
     assert all(v["verdict"] == "keep" and v["score"] is None and v["region_id"] for v in late)
+    assert all("was not kept" in v["reason"] for v in late)
 
 
 def test_scores_weigh_as_much_as_calibration_has_found(tmp_path: Path) -> None:
