@@ -124,6 +124,13 @@ def train(
     from pipeline.config import load_preset
 
     config = load_preset(preset, set or [])  # a mistake in it shows before torch is imported
+    if preset == "finetune" and init is None:
+        from pipeline.errors import PlanError
+
+        raise PlanError(
+            "finetune: its small steps go on from a checkpoint; give one by --init, or train from "
+            "the start by swin_b_4m or swin_l_14m"
+        )
     from pipeline.training import train as run
 
     bars = Bars()

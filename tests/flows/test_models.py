@@ -215,6 +215,7 @@ def test_thresholds_come_from_images_it_was_not_trained_on(
         (["evaluate", "--captions", "--out", "/tmp"], "--out /tmp: cannot be written"),
         (["evaluate", "--seed", "-1"], "Invalid value for '--seed'"),
         (["certify", "sample", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "finetune", "--out", "x"], "give one by --init"),
     ],
 )
 def test_what_is_no_use_is_refused_before_the_lake_is_read(
