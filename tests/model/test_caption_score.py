@@ -23,21 +23,22 @@ def grams(text: str, n: int) -> Counter[tuple[str, ...]]:
     return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
 
 
+def weighed(text: str, n: int) -> dict[tuple[str, ...], float]:
+    """Eq. 1: tf-idf of n-grams, over the images whose captions have them."""
+    seen = [set().union(*(grams(one, n) for one in texts)) for texts in SAID]
+    return {
+        gram: count * math.log(len(SAID) / max(1, sum(gram in s for s in seen)))
+        for gram, count in grams(text, n).items()
+    }
+
+
 def formula(caption: str, place: int) -> float:
     """Vedantam et al. 2015, eq. 1-4 and 6: clipped cosines of tf-idf, a penalty for length."""
     total = 0.0
     for n in (1, 2, 3, 4):
-        seen = [set().union(*(grams(text, n) for text in texts)) for texts in SAID]
-
-        def weighed(text: str, n: int = n, seen: list[set[tuple[str, ...]]] = seen) -> dict:  # type: ignore[type-arg]
-            return {
-                gram: count * math.log(len(SAID) / max(1, sum(gram in s for s in seen)))
-                for gram, count in grams(text, n).items()
-            }
-
-        mine = weighed(caption)
+        mine = weighed(caption, n)
         for text in SAID[place]:
-            theirs = weighed(text)
+            theirs = weighed(text, n)
             dot = sum(min(value, theirs.get(g, 0)) * theirs.get(g, 0) for g, value in mine.items())
             size = math.hypot(*mine.values()) * math.hypot(*theirs.values())
             gap = len(caption.split()) - len(text.split())

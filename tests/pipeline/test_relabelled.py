@@ -15,6 +15,7 @@ from PIL import Image
 
 from model.checkpoint import CheckpointInfo
 from model.image_tagger import LakeTagger
+from model.last_blocks import Halves, LastBlocks
 from model.tagger import Tagger
 from model.text import TextEncoder
 from pipeline import tagging
@@ -180,8 +181,13 @@ def test_names_are_those_of_the_lake_however_they_are_written(tmp_path: Path) ->
 class Grey:
     """An encoder that sees the same in all pictures."""
 
-    def encode(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+    name = digest = "grey"
+
+    def encode(self, pictures: Sequence[Image.Image]) -> Halves:
         return np.full((len(pictures), 4, 3), 0.5, np.float16)
+
+    def last_blocks(self) -> LastBlocks:
+        return LastBlocks(())
 
 
 def trained_on(*tag_ids: int) -> LakeTagger:
@@ -193,7 +199,7 @@ def trained_on(*tag_ids: int) -> LakeTagger:
     info = CheckpointInfo("baseline", -1, "old", tag_ids, names, ("object",) * len(names), "x", 0)
     columns = tuple((place,) for place in range(len(names)))
     cuts = np.linspace(0.2, 0.4, len(names), dtype=np.float32)
-    return LakeTagger(tagger, info, Grey(), names, cuts, columns)  # type: ignore[arg-type]
+    return LakeTagger(tagger, info, Grey(), names, cuts, columns)
 
 
 def test_a_tagger_is_asked_by_what_its_tags_are_today(

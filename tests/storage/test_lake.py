@@ -206,23 +206,28 @@ except StorageError as error:
 """
 
 
-@pytest.mark.skipif(not shutil.which("unshare"), reason="no mounts of one's own here")
 @pytest.mark.parametrize(
     ("beside", "says"),
     [((), "copy the lake to where it can be written"), (("-wal", "-shm"), "1")],
 )
 def test_a_file_system_that_takes_no_writes(lake: Lake, beside: tuple[str, ...], says: str) -> None:
+    """On a real mount: root, whom containers run as, may write whatever the mode of a folder."""
+    alone = ["unshare", "--map-root-user", "--mount"]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*alone, "true"], capture_output=True).returncode
+    ):
+        pytest.skip("a read-only mount needs Linux's unshare and leave to make a user namespace")
     commit(lake, "w", "u", "dog")
     lake.close()
     for end in beside:
         (lake.path / f"catalog.sqlite{end}").touch()
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", lake.path,
-         sys.executable, "-c", READER, lake.path],
+        [*alone, "sh", "-c", READ_ONLY, "sh", lake.path, sys.executable, "-c", READER, lake.path],
         capture_output=True, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    if done.returncode == 77 or done.stderr.startswith("unshare:"):
-        pytest.skip("no mounts of one's own here")
+    if done.returncode == 77:
+        pytest.skip("this container may not mount read-only")
     assert done.stdout.strip().endswith(says), done.stderr
     assert done.stdout.count("\n") == 1
 
