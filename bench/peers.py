@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 
 from bench.ranking import Method, Pair
 from pipeline.calibrate import HELD_OUT_SCORES, dense_scores
-from pipeline.clean import HELD, Clean, tags_of
+from pipeline.clean import HELD, Clean, tags_of, with_scores
 from pipeline.columns import Floats
 from pipeline.config import Config
 from pipeline.dataset import CAPTION_TAGS, LABELS, multi_hot
@@ -63,7 +63,7 @@ def peers(lake: Lake, config: Config) -> dict[str, Method]:
     }  # fmt: skip
     dropped: dict[str, set[Pair]] = {name: set() for name in rules}
     suspicion: dict[str, dict[Pair, float]] = {name: {} for name in rules}
-    for tag_id, _, evidence in tags_of(batch, lake.batches):
+    for tag_id, _, evidence in tags_of(with_scores(batch)[0], lake.batches):
         pairs = [(image_id, tag_id) for image_id in evidence.image_ids]
         for name, rule in rules.items():
             gone, away = rule(evidence)

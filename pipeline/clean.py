@@ -116,6 +116,7 @@ class Clean(Stage):
         nothing = table_of("verdicts", [])
         tables = [nothing.append_column("unit", pa.array([], pa.string()))]
         counts = dict.fromkeys(batch.units, Counts(0, 0))
+        batch, not_kept = with_scores(batch)
         for tag_id, version, evidence in tags_of(batch, context.batches):
             kept = np.ones(evidence.images, bool)
             for name, rule in self.rules.items():
@@ -125,7 +126,7 @@ class Clean(Stage):
             total = int(kept.sum())
             counts[str(tag_id)] = Counts(evidence.images, total, evidence.images - total)
         left = [row | {"reason": UNLEARNED} for row in batch["unlearned"].to_pylist()]
-        left += [row | {"reason": NOT_KEPT} for row in _unscored(batch)]
+        left += [row | {"reason": NOT_KEPT} for row in not_kept]
         tables += [_unjudged(name, left) for name in self.rules]
         for row in left:
             unit = str(row["tag_id"])
@@ -135,8 +136,11 @@ class Clean(Stage):
         return Result({"verdicts": pa.concat_tables(tables)}, counts)
 
 
-def _scored(batch: Batch) -> Bools:
-    """Whether each region's image has a stored score of the tag."""
+def with_scores(batch: Batch) -> tuple[Batch, list[dict[str, Any]]]:
+    """A batch with the regions whose images have a stored score of the tag, and the other pairs.
+
+    Of these a later caption said what had seemed so unlikely that the score was not kept.
+    """
     regions, scores = batch["regions"], batch["scores"]
     images = scores.column("image_id").unique()
     pairs = [
@@ -144,17 +148,14 @@ def _scored(batch: Batch) -> Bools:
         * 2**31 + table.column("tag_id").to_numpy()
         for table in (regions, scores)
     ]  # fmt: skip
-    found: Bools = np.isin(*pairs)
-    return found
-
-
-def _unscored(batch: Batch) -> list[dict[str, Any]]:
-    """Images and tags without a stored score: a later caption said what had seemed unlikely."""
-    rest = batch["regions"].filter(~_scored(batch))
-    first = rest.group_by(["tag_id", "image_id", "label_version"], use_threads=False)
-    pairs = first.aggregate([("region_id", "min")])
-    rows: list[dict[str, Any]] = pairs.rename_columns({"region_id_min": "region_id"}).to_pylist()
-    return rows
+    scored: Bools = np.isin(*pairs)
+    by_pair = regions.filter(~scored).group_by(
+        ["tag_id", "image_id", "label_version"], use_threads=False
+    )
+    rest = by_pair.aggregate([("region_id", "min")]).rename_columns({"region_id_min": "region_id"})
+    return replace(batch, tables={**batch.tables, "regions": regions.filter(scored)}), (
+        rest.to_pylist()
+    )
 
 
 def _unjudged(rule: str, rows: list[dict[str, Any]]) -> pa.Table:
@@ -189,9 +190,10 @@ def _verdicts(
 def tags_of(batch: Batch, batches: Batches) -> Iterator[tuple[int, str, TagEvidence]]:
     """The evidence of each tag that has regions, with its ID and label version.
 
-    Features come in any order and cut; each is put in its region's place, which the IDs decide.
+    `batch` is one of `with_scores`. Features come in any order and cut; each is put in its region's
+    place, which the IDs decide.
     """
-    regions, scores = batch["regions"].filter(_scored(batch)), batch["scores"]
+    regions, scores = batch["regions"], batch["scores"]
     of_region = regions.column("tag_id").to_numpy()
     of_score = scores.column("tag_id").to_numpy()
     parts: list[tuple[dict[str, Any], pa.Table, pa.Table]] = []
