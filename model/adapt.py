@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -39,27 +38,28 @@ def passes(count: int, config: TrainConfig) -> int:
     return min(config.encoder_epochs, max(1, round(config.encoder_pictures / count)))
 
 
-def adapt(
-    blocks: LastBlocks, features: Halves, targets: Tensor, known: Tensor, queries: Floats,
-    kinds: Ints, config: TrainConfig, advance: Callable[[], None], start: Tagger | None = None,
-) -> None:  # fmt: skip
-    """Teach the last blocks what the tags tell apart, under a read-out that is then forgotten.
+def warmed_up(
+    data: Examples, queries: Floats, kinds: Ints, config: TrainConfig, advance: Callable[[], None]
+) -> Tagger:
+    """A tagger whose read-out has looked through the blocks alone for some passes."""
+    rows = np.arange(len(data.maps))
+    tagger = new_tagger(data, rows, queries, kinds, config)
+    alone = config.model_copy(update={"readout_epochs": WARMUP_EPOCHS})
+    train_readout(tagger, data, rows, alone, advance, bounded=True)
+    return tagger
 
-    It is that of `start`, whose blocks learn on, or one that has first looked through them alone.
+
+def adapt(
+    blocks: LastBlocks, tagger: Tagger, features: Halves, targets: Tensor, known: Tensor,
+    config: TrainConfig, advance: Callable[[], None],
+) -> None:  # fmt: skip
+    """Teach the last blocks what the tags tell apart, together with the read-out of `tagger`.
+
     Both in whole images and at the places where tags are seen (`model/places.py`). `features` are
     (N, S, D) of the frozen blocks, `targets` and `known` (N, L). A picture is mirrored in every
     other pass by chance, as it may be without changing its tags. Weights may be averaged over the
     last steps (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
     """
-    if not config.encoder_epochs:
-        return
-    if start is None:
-        tagger = _warmed_up(
-            Examples.of(blocks.maps(features), targets, known), queries, kinds, config, advance
-        )
-    else:
-        tagger = deepcopy(start)
-        tagger.last_blocks = None
     tagger.train()
     learning, looking = blocks.learnable(), list(tagger.second.linear.parameters())
     for weight in [*learning, *looking]:
@@ -83,7 +83,7 @@ def adapt(
     steps = math.ceil(len(features) / config.encoder_batch) * epochs
     schedule = rate_schedule(optimizer, steps, config.warmup)
     both = nn.ModuleList([blocks, tagger])
-    mean = AveragedModel(blocks)
+    mean = AveragedModel(both)
     drawn = random_batches(len(features), epochs, config.encoder_batch)
     for step, chosen in enumerate(drawn):
         mirrored = torch.rand(len(chosen)) < 0.5
@@ -96,24 +96,16 @@ def adapt(
             loss = loss + (1 - own) * loss_of(maps, logits, chosen[order])
         take_step(loss, optimizer, both, config.clip_norm)
         if step >= config.encoder_average * steps:
-            mean.update_parameters(blocks)
+            mean.update_parameters(both)
         with torch.no_grad():
             tagger.log_temperature.clamp_(*LOG_TEMPERATURES)
         schedule.step()
         advance()
     if mean.n_averaged:
-        blocks.load_state_dict(mean.module.state_dict())
-    blocks.requires_grad_(False)
-
-
-def _warmed_up(
-    data: Examples, queries: Floats, kinds: Ints, config: TrainConfig, advance: Callable[[], None]
-) -> Tagger:
-    rows = np.arange(len(data.maps))
-    tagger = new_tagger(data, rows, queries, kinds, config)
-    alone = config.model_copy(update={"readout_epochs": WARMUP_EPOCHS})
-    train_readout(tagger, data, rows, alone, advance, bounded=True)
-    return tagger
+        both.load_state_dict(mean.module.state_dict())
+    for weight in [*learning, *looking]:
+        weight.requires_grad_(False)
+    tagger.eval()
 
 
 def mixing(count: int, alpha: float) -> tuple[float, Tensor]:

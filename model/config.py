@@ -34,7 +34,7 @@ class TrainConfig(BaseModel):
         0.2,
         ge=0,
         lt=1,
-        description="share of images that choose penalty and mixture; 0: as chosen before, if so",
+        description="share of a new tagger's images that choose penalty and mixture; 0: none do",
     )
     encoder_epochs: int = Field(
         4, ge=0, description="most passes in which the encoder's last blocks learn; 0: published"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from model.adapt import adapt, adapt_steps
+from model.adapt import adapt, adapt_steps, warmed_up
 from model.captioner import PAD, Captioner, encode_texts, new_captioner, pad_tags
 from model.config import CaptionerConfig, TrainConfig
 from model.encoder import Encoder
@@ -18,8 +20,8 @@ from model.last_blocks import LastBlocks
 from model.losses import caption_loss
 from model.products import half_products
 from model.readout import (
-    Choice,
     Examples,
+    Flags,
     Ints,
     apply,
     choose,
@@ -37,6 +39,23 @@ from model.windows import all_windows, floats
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a tagger is taught: the arguments of `train_tagger`, as its parts take them."""
+
+    features: Halves
+    targets: Tensor
+    known: Tensor
+    queries: Floats
+    kinds: Ints
+    config: TrainConfig
+    advance: Callable[[], None]
+
+    def examples(self, maps: Halves) -> Examples:
+        """With the maps that are made of the features."""
+        return Examples.of(maps, self.targets, self.known)
+
+
 @half_products()
 def train_tagger(
     features: Halves,
@@ -46,6 +65,7 @@ def train_tagger(
     *,
     known: Floats | None = None,
     init: Tagger | None = None,
+    look_again: bool = True,
     encoder: Encoder | None = None,
     kinds: Sequence[str] | None = None,
     groups: Ints | None = None,
@@ -55,10 +75,10 @@ def train_tagger(
 ) -> Tagger:
     """Train a tagger, or go on with `init` (fine-tuning is the same loop from a trained start).
 
-    First the last blocks of the encoder (`model/adapt.py`), then the per-label read-out alone,
-    which is quick over all labels (`model/readout.py`), then the decoder over labels drawn at
-    random per step. Where the last blocks of `init` learn on, what reads them is made anew; without
-    `config.holdout` as held-out images have chosen it for `init`.
+    First the last blocks of the encoder learn together with a read-out (`model/adapt.py`). A new
+    tagger gets another one then, which is trained alone, quickly and over all labels
+    (`model/readout.py`); one that goes on keeps that of its start, which learns on, and what has
+    been chosen for it. Last comes the decoder, over labels drawn at random per step.
 
     Args:
         features: (N, S, D) as the encoder stores them; without an encoder maps (N, P, C).
@@ -68,72 +88,110 @@ def train_tagger(
         groups: (N,), the same for images that must not be on both sides of the inner split.
         known: (N, L), how much a pair counts, from 0, where neither presence nor absence is known
             and it does not train, to 1.
+        look_again: one that goes on has its second look fitted again, to what its blocks have
+            become. Its scores of images are as good without, for a sixth less time.
     """
     torch.set_num_threads(threads)
     known = np.ones_like(targets) if known is None else known
-    goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
-    everything = np.arange(len(features))
-    new = init is None or (init.last_blocks is not None and config.encoder_epochs > 0)
-    numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
-    name, blocks = _last_blocks(init, encoder, queries) if new else ("", None)
+    name, blocks = _last_blocks(init, encoder)
+    learns = blocks is not None and config.encoder_epochs > 0
     # After the encoder is there: reading a network takes random numbers, but only the first time.
     torch.manual_seed(seed)
-    # One whose last blocks stay keeps what its start has chosen, too.
-    held = held_out(len(features), groups, config.holdout if new else 0.0, seed)
-    fitted = np.flatnonzero(~held)
-    steps = math.ceil(len(features) / config.batch)
-    total = steps * config.epochs + readout_steps(len(features), held, config)
-    if blocks is not None:
-        total += adapt_steps(len(fitted), config, goes_on=init is not None)
+    # Of a new tagger alone: one that goes on keeps what its start has chosen.
+    held = held_out(len(features), groups, config.holdout if init is None else 0.0, seed)
+    steps = math.ceil(len(features) / config.batch) * config.epochs
+    total = steps
+    if learns:
+        total += adapt_steps(int((~held).sum()), config, goes_on=init is not None)
+    if init is None or not learns:
+        total += readout_steps(len(features), held, config)
     done = 0
 
     def advance() -> None:
         nonlocal done
         progress(done := done + 1, total)
 
-    if init and not new:
-        tagger = _copy(init, queries, config)
-        data = Examples.of(tagger.maps(features), goal, weight)
+    numbers = np.unique(kinds or [""] * len(queries), return_inverse=True)[1].astype(np.int64)
+    goal, weight = torch.from_numpy(targets), torch.from_numpy(known)
+    lesson = Lesson(features, goal, weight, queries, numbers, config, advance)
+    data: Examples | None
+    if init is None:
+        tagger, data = _new(lesson, blocks, held)
+    elif blocks is not None and learns:
+        tagger, data = _learned_on(lesson, init, blocks, look_again)
     else:
-        maps = features
-        if blocks is not None:
-            still, learning = blocks.split(config.encoder_blocks)
-            before = still.maps(features)
+        tagger, data = _copy(init, lesson), lesson.examples(init.maps(features))
+        train_readout(tagger, data, np.arange(len(features)), config, advance, bounded=False)
+    if data is not None and steps:
+        _train_decoder(tagger, data, steps, lesson)
+    if blocks is not None:
+        tagger.take(name, blocks)
+    return tagger.eval()
+
+
+def _new(lesson: Lesson, blocks: LastBlocks | None, held: Flags) -> tuple[Tagger, Examples]:
+    """A tagger from the start; the last blocks that it looks through learn on the way."""
+    config, advance = lesson.config, lesson.advance
+    maps = lesson.features
+    if blocks is not None:
+        still, learning = blocks.split(config.encoder_blocks)
+        before = still.maps(maps)
+        if config.encoder_epochs:
             # Not on the images that choose: they would see blocks that know them by heart.
-            adapt(
-                learning, before[fitted], goal[fitted], weight[fitted], queries, numbers, config,
-                advance, init,
-            )  # fmt: skip
-            maps = learning.maps(before)
-        data = Examples.of(maps, goal, weight)
-        tagger = new_tagger(data, everything, queries, numbers, config)
-        if blocks is not None:
-            tagger.take(name, blocks)
-    choice = Choice.of(init) if init and new else None
+            rows = np.flatnonzero(~held)
+            part = before[rows], lesson.targets[rows], lesson.known[rows]
+            seen = Examples.of(learning.maps(part[0]), *part[1:])
+            first = warmed_up(seen, lesson.queries, lesson.kinds, config, advance)
+            adapt(learning, first, *part, config, advance)
+        maps = learning.maps(before)
+    data, everything = lesson.examples(maps), np.arange(len(maps))
+    tagger = new_tagger(data, everything, lesson.queries, lesson.kinds, config)
+    choice = None
     if held.any():
-        choice = choose(data, held, queries, numbers, config, advance)
-    train_readout(tagger, data, everything, config, advance, bounded=new)
+        choice = choose(data, held, lesson.queries, lesson.kinds, config, advance)
+    train_readout(tagger, data, everything, config, advance, bounded=True)
     if choice:
         apply(choice, tagger, data)
-    elif new:
+    else:
         measure_logits(tagger, data)
-    if new:
-        learn_regions(tagger, data, everything)
+    learn_regions(tagger, data, everything)
+    return tagger, data
+
+
+def _learned_on(
+    lesson: Lesson, init: Tagger, blocks: LastBlocks, look_again: bool
+) -> tuple[Tagger, Examples | None]:
+    """A tagger whose read-out and blocks learn on together; the examples where they are needed."""
+    config, tagger = lesson.config, _copy(init, lesson)
+    still, learning = blocks.split(config.encoder_blocks)
+    before = still.maps(lesson.features)
+    adapt(learning, tagger, before, lesson.targets, lesson.known, config, lesson.advance)
+    if not look_again and not config.epochs:
+        return tagger, None
+    data = lesson.examples(learning.maps(before))
+    if look_again:
+        if not tagger.pooled[0]:
+            measure_logits(tagger, data)
+        learn_regions(tagger, data, np.arange(len(before)))
+    return tagger, data
+
+
+def _train_decoder(tagger: Tagger, data: Examples, steps: int, lesson: Lesson) -> None:
+    """The read-out has found its place and stays there while the decoder learns the rest."""
+    config = lesson.config
     tagger.train()
-    # The read-out has found its place and stays there while the decoder learns the rest.
     _freeze_readout(tagger, True)
     rest = [weight for weight in tagger.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(rest, config.lr, weight_decay=config.decay)
-    schedule = rate_schedule(optimizer, steps * config.epochs, config.warmup)
-    for rows in random_batches(len(features), config.epochs, config.batch):
+    schedule = rate_schedule(optimizer, steps, config.warmup)
+    for rows in random_batches(len(data.maps), config.epochs, config.batch):
         chosen = torch.randperm(tagger.labels)[: config.labels_per_step].sort().values
         logits = tagger(data.part(rows.numpy()), chosen)
-        loss = tagging_loss(logits, goal[rows][:, chosen], weight[rows][:, chosen], config)
-        take_step(loss, optimizer, tagger, config.clip_norm)
+        targets, known = data.targets[rows][:, chosen], data.known[rows][:, chosen]
+        take_step(tagging_loss(logits, targets, known, config), optimizer, tagger, config.clip_norm)
         schedule.step()
-        advance()
+        lesson.advance()
     _freeze_readout(tagger, False)
-    return tagger.eval()
 
 
 @half_products()
@@ -195,24 +253,20 @@ def _freeze_readout(tagger: Tagger, frozen: bool) -> None:
         parameter.requires_grad_(not frozen)
 
 
-def _last_blocks(
-    init: Tagger | None, encoder: Encoder | None, queries: Floats
-) -> tuple[str, LastBlocks | None]:
+def _last_blocks(init: Tagger | None, encoder: Encoder | None) -> tuple[str, LastBlocks | None]:
     """The encoder's name and its last blocks as `init` has learned them, or as they come."""
-    if init is not None and init.last_blocks is not None:
-        _check_labels(init, queries)
+    if init is not None:
         return str(init.shape["encoder"]), deepcopy(init.last_blocks)
     return ("", None) if encoder is None else (encoder.name, encoder.last_blocks())
 
 
-def _check_labels(init: Tagger, queries: Floats) -> None:
+def _copy(init: Tagger, lesson: Lesson) -> Tagger:
+    """A tagger with the same weights but for the last blocks, which it does not have."""
+    queries, config = lesson.queries, lesson.config
     if not np.array_equal(init.queries.numpy(), queries):
         raise ModelError("fine-tuning needs the label list of the model it starts from, in order")
-
-
-def _copy(init: Tagger, queries: Floats, config: TrainConfig) -> Tagger:
-    _check_labels(init, queries)
-    shape = init.shape | {"dropout": config.dropout, "readout_dropout": config.readout_dropout}
-    tagger = Tagger(queries=init.queries.clone(), **shape)
-    tagger.load_state_dict(init.state_dict())
+    rates = {"dropout": config.dropout, "readout_dropout": config.readout_dropout}
+    tagger = Tagger(queries=init.queries.clone(), **init.shape | rates | {"encoder": None})
+    state = init.state_dict()
+    tagger.load_state_dict({name: state[name] for name in tagger.state_dict()})
     return tagger

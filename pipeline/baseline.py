@@ -43,7 +43,7 @@ class TrainBaseline(Stage):
     """Trains on caption tags in the first cycle, on the last publication's tags later."""
 
     name = "baseline"
-    version = 10
+    version = 11
     doc = "caption tags -> taggers, cross-fitted"
     unit = "corpus"
     pinned = True
@@ -85,13 +85,15 @@ class TrainBaseline(Stage):
         encoder = encoder_with(batch["encoder"].column(0)[0].as_py())
         fold = self.parts.index(batch.unit) - 1
         seen = images.folds(config.folds) != fold
+        # Judges leave the decoder silent (`REFINING`), and so does what they learn on from.
+        recipe = config.tagger.model_copy(update={"epochs": 0}) if fold >= 0 else config.tagger
         rows = []
         if targets[seen].any():
             part = images.only(seen)
             words = f"tagger without fold {fold + 1}" if fold >= 0 else "baseline tagger"
             tagger = train_tagger(
                 part.features, targets[seen], TextEncoder().label_queries(vocabulary.names),
-                config.tagger, known=known[seen], encoder=encoder, kinds=vocabulary.kinds,
+                recipe, known=known[seen], encoder=encoder, kinds=vocabulary.kinds,
                 groups=part.fold_keys, seed=self.config.seed, threads=config.threads,
                 progress=lambda done, total: context.progress(done, total, words),
             )  # fmt: skip

@@ -55,10 +55,9 @@ class BaselineConfig(Section):
 
 
 FINE_TUNING = TrainConfig(
-    holdout=0.0, encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4,
-    encoder_average=0.3,
-)  # fmt: skip
-"""Smaller steps than a first training, mixed images; all of them, for all is chosen already."""
+    encoder_epochs=3, encoder_lr=2e-4, encoder_places=0.0, encoder_mix=0.4, encoder_average=0.3
+)
+"""Smaller steps than a first training, and mixed images."""
 REFINING = FINE_TUNING.model_copy(
     update={"encoder_blocks": 9, "encoder_lr": 3e-4, "encoder_pictures": 2000, "epochs": 0}
 )

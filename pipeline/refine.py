@@ -39,7 +39,7 @@ class Refine(Stage):
     """Makes of each fold's first tagger one that has learned from what all of these vouch for."""
 
     name = "refine"
-    version = 3
+    version = 4
     doc = "tags that held-out scores vouch for -> better fold taggers"
     unit = "corpus"
     pinned = True
@@ -58,6 +58,8 @@ class Refine(Stage):
     sections = ("baseline", "refine")
     learns_from: ClassVar = "first"
     makes: ClassVar = "refined"
+    looks_again: ClassVar = False
+    """Whether what it makes is asked about regions, too, and not only for scores of images."""
 
     def identity(self) -> dict[str, Any]:
         """A later cycle trains anew."""
@@ -94,7 +96,8 @@ class Refine(Stage):
         words = f"{self.name} without fold {fold + 1}"
         tagger = train_tagger(
             seen.features, targets, judge.tagger.queries.numpy(), self.config.refine.tagger,
-            known=known, init=judge.tagger, kinds=judge.vocabulary.kinds, groups=seen.fold_keys,
+            known=known, init=judge.tagger, look_again=self.looks_again,
+            kinds=judge.vocabulary.kinds, groups=seen.fold_keys,
             seed=self.config.seed, threads=self.config.baseline.threads,
             progress=lambda done, total: context.progress(done, total, words),
         )  # fmt: skip
@@ -123,6 +126,7 @@ class RefineAgain(Refine):
     }
     learns_from = "refined"
     makes = "fold"
+    looks_again = True
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from model.adapt import adapt, adapt_steps, mirror, mixing, passes
+from model.adapt import adapt, adapt_steps, mirror, mixing, passes, warmed_up
 from model.checkpoint import CheckpointInfo, load_tagger, save_checkpoint
 from model.config import TrainConfig
 from model.encoder import make_encoder
 from model.errors import ModelError
 from model.last_blocks import LastBlocks
+from model.readout import Examples
 from model.tagger import Tagger
 from model.train import train_tagger
 from tests.model.helpers import SMALL, Floats, Halves, queries
@@ -61,15 +63,25 @@ def test_blocks_learn_what_a_readout_cannot_see() -> None:
     assert frozen < 0.8 and learned > 0.95
 
 
+def learn(
+    blocks: LastBlocks, features: Halves, targets: Floats, known: Floats, config: TrainConfig,
+    advance: Callable[[Tagger | None], None],
+) -> Tagger:  # fmt: skip
+    """Teach blocks under a new read-out; `advance` is told of each step and whose it is."""
+    pairs = torch.from_numpy(targets), torch.from_numpy(known)
+    seen = Examples.of(blocks.maps(features), *pairs)
+    kinds = np.zeros(2, np.int64)
+    tagger = warmed_up(seen, queries(2), kinds, config, lambda: advance(None))
+    adapt(blocks, tagger, features, *pairs, config, lambda: advance(tagger))
+    return tagger
+
+
 def adapted(
     features: Halves, targets: Floats, known: Floats, seed: int = 0, config: TrainConfig = LEARNING
 ) -> Floats:
     torch.manual_seed(seed)
     blocks, steps = Tiny().last_blocks(), []
-    adapt(
-        blocks, features, torch.from_numpy(targets), torch.from_numpy(known), queries(2),
-        np.zeros(2, np.int64), config, lambda: steps.append(1),
-    )  # fmt: skip
+    learn(blocks, features, targets, known, config, steps.append)
     assert len(steps) == adapt_steps(len(features), config, goes_on=False)
     assert not any(weight.requires_grad for weight in blocks.parameters())
     weights: Floats = blocks.blocks[0].weight.numpy()
@@ -165,35 +177,32 @@ def test_blocks_learn_on_under_the_read_out_of_their_start_which_stays_as_it_is(
     assert not np.array_equal(first, learned_on())
 
 
-def test_learning_on_from_all_images_keeps_what_some_have_chosen() -> None:
+def test_learning_on_takes_all_images_and_keeps_what_some_have_chosen() -> None:
     features, targets = either(160)
     start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
     assert start.pooled[0] > 0
-    start.pooled[1] = 0.75
-    every = LEARNING.model_copy(update={"encoder_epochs": 1, "holdout": 0.0})
+    config = LEARNING.model_copy(update={"encoder_epochs": 1})
     steps: list[int] = []
-
-    def learn_on(config: TrainConfig) -> Tagger:
-        return train_tagger(
-            features, targets, queries(2), config, init=start, seed=1,
-            progress=lambda _, total: steps.append(total),
-        )  # fmt: skip
-
-    tuned = learn_on(every)
+    tuned = train_tagger(
+        features, targets, queries(2), config, init=start, seed=1,
+        progress=lambda _, total: steps.append(total),
+    )  # fmt: skip
     for name in ("pooled", "logit_mean", "logit_std", "open_setting", "second.weights"):
         assert torch.equal(tuned.state_dict()[name], start.state_dict()[name]), name
-    alone = every.readout_epochs + every.epochs
-    assert steps[-1] == 10 * alone + adapt_steps(160, every, goes_on=True)
-    chosen_anew = learn_on(every.model_copy(update={"holdout": 0.2}))
-    assert not torch.equal(chosen_anew.logit_mean, start.logit_mean)
-    # The share is taken, too: without it no label looks at the mean over all windows as much.
-    start.pooled[1] = 0
-    assert not torch.equal(learn_on(every).overview.weight, tuned.overview.weight)
-    # Where nothing was chosen, the images learned from say how far logits spread.
-    start.pooled.zero_()
-    measured = learn_on(every)
-    assert not measured.pooled.any()
-    assert not torch.equal(measured.logit_mean, start.logit_mean)
+    assert steps[-1] == len(steps) == 10 * config.epochs + 160 // config.encoder_batch
+
+
+def test_a_read_out_learns_on_with_the_blocks() -> None:
+    features, targets = either(160)
+    start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
+    small = LEARNING.model_copy(update={"encoder_epochs": 1, "readout_lr": 1e-6, "epochs": 0})
+    tuned = train_tagger(features, targets, queries(2), small, init=start, seed=1)
+    for name in ("readout.weight", "overview.weight", "readout.bias"):
+        before, after = start.state_dict()[name], tuned.state_dict()[name]
+        # Not made anew: steps this small leave it where it was.
+        assert torch.allclose(before, after, atol=1e-3) and not torch.equal(before, after)
+    # The second look is fitted again, to what the blocks make of regions now.
+    assert not torch.equal(start.second.linear.weight, tuned.second.linear.weight)
 
 
 def test_only_as_many_blocks_learn_as_are_told() -> None:
@@ -219,19 +228,21 @@ def test_only_as_many_blocks_learn_as_are_told() -> None:
 def test_weights_are_averaged_over_the_last_steps() -> None:
     features, targets = either(48)
     config = LEARNING.model_copy(update={"encoder_epochs": 3, "encoder_average": 0.5})
-    blocks, seen = Tiny().last_blocks(), []
+    blocks = Tiny().last_blocks()
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def look() -> None:
-        seen.append(blocks.blocks[0].weight.detach().clone())
+    def look(tagger: Tagger | None) -> None:
+        if tagger is not None:
+            weights = blocks.blocks[0].weight, tagger.readout.weight
+            seen.append((weights[0].detach().clone(), weights[1].detach().clone()))
 
-    adapt(
-        blocks, features, torch.from_numpy(targets), torch.ones(48, 2), queries(2),
-        np.zeros(2, np.int64), config, look,
-    )  # fmt: skip
+    tagger = learn(blocks, features, targets, np.ones_like(targets), config, look)
     steps = 3 * 48 // config.encoder_batch
-    expected = torch.stack(seen[-steps // 2 :]).mean(dim=0)
-    assert torch.allclose(blocks.blocks[0].weight, expected, atol=1e-6)
-    assert not torch.allclose(blocks.blocks[0].weight, seen[-1], atol=1e-6)
+    assert len(seen) == steps
+    for part, weight in enumerate((blocks.blocks[0].weight, tagger.readout.weight)):
+        expected = torch.stack([step[part] for step in seen[-steps // 2 :]]).mean(dim=0)
+        assert torch.allclose(weight, expected, atol=1e-6)
+        assert not torch.allclose(weight, seen[-1][part], atol=1e-6)
 
 
 def test_places_teach_beside_whole_images() -> None:
@@ -264,3 +275,28 @@ def test_a_mixed_picture_answers_for_the_tags_of_both() -> None:
     other = np.where(known > 0, targets, 1 - targets)
     same = (adapted(features, goal, known, config=mixed) for goal in (targets, other))
     assert np.array_equal(*same)
+
+
+def test_a_tagger_that_only_scores_images_keeps_the_second_look_of_its_start() -> None:
+    features, targets = either(160)
+    start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
+    config = LEARNING.model_copy(update={"encoder_epochs": 1, "epochs": 0, "encoder_places": 0.0})
+    tuned = {
+        again: train_tagger(
+            features, targets, queries(2), config, init=start, look_again=again, seed=1
+        )
+        for again in (False, True)
+    }
+    assert torch.equal(tuned[False].second.linear.weight, start.second.linear.weight)
+    assert not torch.equal(tuned[True].second.linear.weight, start.second.linear.weight)
+    assert np.array_equal(tuned[False].maps(features), tuned[True].maps(features))
+    assert torch.equal(tuned[False].readout.weight, tuned[True].readout.weight)
+    # The decoder looks through the new maps in both.
+    both = [
+        train_tagger(
+            features, targets, queries(2), config.model_copy(update={"epochs": 1}), init=start,
+            look_again=again, seed=1,
+        ).image_proj.weight
+        for again in (False, True)
+    ]  # fmt: skip
+    assert torch.equal(*both) and not torch.equal(both[0], start.image_proj.weight)
