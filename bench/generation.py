@@ -18,8 +18,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from bench.given import columns_of, digest_of
-from bench.lakes import mean_maps
+from bench.given import digest_of
+from bench.lakes import left_out, mean_maps
 from parsing.registry import make_parser
 from pipeline.columns import Floats
 from pipeline.config import Config, load_config
@@ -36,6 +36,7 @@ from pipeline.dataset import (
 from pipeline.errors import SourceError
 from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, open_source
+from pipeline.readers.base import BadRecord
 from pipeline.reporting import Quiet
 from pipeline.runner import Runner
 from pipeline.work import cores
@@ -48,27 +49,32 @@ def run(data: Path | None, seeds: tuple[int, ...], out: Path) -> dict[str, Any]:
         raise SourceError("bench generation: --data DIR is needed, with captions.csv and images/")
     seed = seeds[0]
     config = load_config(None, [f"seed={seed}", "ingest.eval_share=0"])
-    first, others = _split_captions(data / "captions.csv")
     lake_path = out / f"generation-{digest_of(data)}-{seed}"
-    _fill(lake_path, data, first, out, config)
+    first, others = _split_captions(data / "captions.csv")
+    notes = _fill(lake_path, data, first, out, config)
     Runner(lake_path, config, workers=cores()).run(until="publish", command="bench")
     with Lake.open(lake_path, read_only=True) as lake:
-        return _measure(lake, others, config)
+        found = _measure(lake, others, config)
+    found["notes"] += notes
+    return found
 
 
 def _split_captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The first caption of each image, and the others."""
     first: dict[str, str] = {}
     others: dict[str, list[str]] = {}
-    for image, caption in columns_of(path, "image", "caption"):
-        if image in first:
-            others.setdefault(image, []).append(caption)
-        else:
-            first[image] = caption
+    for record in open_source(path, "csv", ReaderOptions()):
+        if isinstance(record, BadRecord) or not record.captions:
+            continue
+        first[record.name], *rest = record.captions
+        if rest:
+            others[record.name] = rest
     return first, others
 
 
-def _fill(lake_path: Path, data: Path, first: dict[str, str], out: Path, config: Config) -> None:
+def _fill(
+    lake_path: Path, data: Path, first: dict[str, str], out: Path, config: Config
+) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     source = out / "first-captions.csv"
     with source.open("w", encoding="utf-8", newline="") as file:
@@ -80,6 +86,7 @@ def _fill(lake_path: Path, data: Path, first: dict[str, str], out: Path, config:
     with Lake.open(lake_path) as lake:
         records = open_source(source, "csv", ReaderOptions(images=data / "images"))
         ingest(lake, records, config.ingest, split="train", reporter=Quiet())
+        return left_out(lake)
 
 
 def _measure(lake: Lake, others: dict[str, list[str]], config: Config) -> dict[str, Any]:
@@ -138,8 +145,8 @@ def _row(name: str, parsed: Floats, tags: Floats, truth: Floats) -> dict[str, An
         "tags": name,
         "growth": 1 + float(added.sum()) / max(float(parsed.sum()), 1.0),
         "added": int(added.sum()),
-        "precision": right / max(float(added.sum()), 1.0),
-        "recall": right / max(float(unseen.sum()), 1.0),
+        "precision": right / float(added.sum()) if added.any() else None,
+        "recall": right / float(unseen.sum()) if unseen.any() else None,
     }
 
 
@@ -184,7 +191,9 @@ def held_out_regression(images: Images, encoder: str, parsed: Floats, folds: int
         if not unseen.any():
             continue
         scaler = StandardScaler().fit(pooled[seen])
-        for column in np.flatnonzero(parsed[seen].sum(axis=0) >= 3):
+        count = parsed[seen].sum(axis=0)
+        # A tag that all of them have tells nothing apart.
+        for column in np.flatnonzero((count >= 3) & (count < seen.sum())):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model = LogisticRegression(C=1e-3, max_iter=200)

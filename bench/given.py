@@ -34,13 +34,17 @@ def number(settings: Mapping[str, Any], key: str, default: Number) -> Number:
 
 
 def digest_of(data: Path) -> str:
-    """A few digits for the captions of a data set: in the names of its lakes they keep those of
-    others out.
+    """A few digits for a data set's captions and the names and sizes of its pictures: in the names
+    of its lakes they keep out those of others, and of the same before a picture was mended.
 
     Raises:
         SourceError: it has no captions.csv.
     """
-    return sha256(_checked(data / "captions.csv").read_bytes()).hexdigest()[:8]
+    digest = sha256(_checked(data / "captions.csv").read_bytes())
+    for path in sorted((data / "images").rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(data)} {path.stat().st_size}\n".encode())
+    return digest.hexdigest()[:8]
 
 
 def columns_of(path: Path, *names: str) -> list[tuple[str, ...]]:

@@ -12,8 +12,10 @@ from model.encoder import make_encoder
 from model.windows import split
 from pipeline.columns import Floats, Halves
 from pipeline.config import Config
+from pipeline.errors import SourceError
 from pipeline.runner import Runner
 from pipeline.work import cores
+from storage.lake import Lake
 
 
 def run_stages(
@@ -33,6 +35,21 @@ def copy_lake(source: Path, target: Path) -> None:
     shutil.copytree(source, part, ignore=shutil.ignore_patterns("data"))
     shutil.copytree(source / "data", part / "data", copy_function=os.link)
     part.replace(target)
+
+
+def left_out(lake: Lake) -> list[str]:
+    """What of a data set could not be used, as notes for people; none where all could.
+
+    Raises:
+        SourceError: nothing could.
+    """
+    rejected = lake.query("SELECT item, detail FROM current_rejects ORDER BY item, detail")
+    if not rejected.num_rows:
+        return []
+    first = f"such as {rejected['item'][0]}: {rejected['detail'][0]}"
+    if not lake.scalar("SELECT count(*) FROM current_images"):
+        raise SourceError(f"none of the {rejected.num_rows} records can be used, {first}")
+    return [f"{rejected.num_rows} records could not be used, {first}"]
 
 
 def mean_maps(features: Halves, encoder: str) -> Floats:

@@ -40,7 +40,9 @@ def score_language(lake: Lake, scenes: Path) -> dict[str, dict[str, float]]:
         of_image[row["image"]] |= meant
         if meant:
             right.append((word, meant, row["tag_id"]))
-    kept = [(image, thing) for image, things in said.items() for thing in things]
+    # Pictures that cannot be read have no mentions to be found.
+    there = set(lake.query("SELECT name FROM current_images").column(0).to_pylist())
+    kept = [(image, thing) for image, things in said.items() if image in there for thing in things]
     heard = sum(thing in of_image[image] for image, thing in kept)
     tags: dict[int, set[Word]] = defaultdict(set)
     own: dict[Word, int] = {}

@@ -18,6 +18,7 @@ from bench.planted import compare_cleaning, median_of
 from bench.ranking import as_row
 from pipeline.config import Config
 from pipeline.demo import DemoPaths, demo_config, make_scenes, read_truth
+from pipeline.errors import PlanError
 from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, Record, open_source
 from pipeline.reporting import Quiet
@@ -64,6 +65,8 @@ def _rows(curve: Mapping[float, Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _curve(
     folder: Path, scenes: int, seed: int, recipe: Mapping[str, Any]
 ) -> dict[float, dict[str, dict[str, float | None]]]:
+    if taken := {"wrong", "eval_scenes"} & recipe.keys():
+        raise PlanError(f"--set {min(taken)}: noise sets that itself; other faults can be set")
     config = demo_config(scenes, seed)
     curve = {}
     for share in SHARES:

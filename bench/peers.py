@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import numpy as np
 from scipy.stats import rankdata
 
-from bench.ranking import Method, Pair
+from bench.ranking import Bools, Method, Pair
 from pipeline.calibrate import HELD_OUT_SCORES, dense_scores
 from pipeline.clean import HELD, Clean, tags_of, with_scores
 from pipeline.columns import Floats
@@ -95,20 +95,31 @@ def farthest(tag: TagEvidence, seed: int) -> tuple[list[bool], Floats]:
 
 
 def _cleanlab(lake: Lake) -> Method:
-    from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
-    from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class
-
     images, vocabulary, scores = dense_scores(lake.query(HELD_OUT_SCORES), lake.query(LABELS))
     given = multi_hot(images, vocabulary, lake.query(CAPTION_TAGS))
-    labels = [np.flatnonzero(row).tolist() for row in given]
-    odds = scores.astype(np.float64)
-    issues = np.asarray(find_multilabel_issues_per_class(labels, odds, n_jobs=1))
-    quality = get_label_quality_scores_per_class(labels, odds)
+    issues, quality = label_issues(given, scores)
     pairs = {
         (images.ids[row], vocabulary.tag_ids[column]): (row, column)
-        for row, column in np.argwhere(given > 0).tolist()
+        for row, column in np.argwhere((given > 0) & ~np.isnan(quality)).tolist()
     }
     return Method(
         {pair for pair, place in pairs.items() if issues[place]},
         {pair: float(1 - quality[place]) for pair, place in pairs.items()},
     )
+
+
+def label_issues(given: Floats, scores: Floats) -> tuple[Bools, Floats]:
+    """Which pairs (N, L) cleanlab takes for wrong, and the quality that it sees in each.
+
+    It wants images with and without a tag; of any other, nothing is an issue and quality is NaN.
+    """
+    from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
+    from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class
+
+    issues, quality = np.zeros(given.shape, bool), np.full(given.shape, np.nan)
+    told = given.any(axis=0) & ~given.all(axis=0)
+    labels = [np.flatnonzero(row).tolist() for row in given[:, told]]
+    odds = scores[:, told].astype(np.float64)
+    issues[:, told] = find_multilabel_issues_per_class(labels, odds, n_jobs=1)
+    quality[:, told] = get_label_quality_scores_per_class(labels, odds)
+    return issues, quality

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from bench.generation import held_out_regression
 from bench.given import digest_of, number
-from bench.lakes import copy_lake, run_stages
+from bench.lakes import copy_lake, left_out, run_stages
 from bench.peers import ours, peers
 from bench.planted import median_of
 from bench.ranking import Method, Pair, as_row, compare
@@ -68,7 +68,7 @@ def run(
     if not 0 <= wrong < 1:
         raise PlanError(f"--set wrong={wrong}: give a share, 0 or more and below 1")
     base = out / f"photos-{digest_of(data)}"
-    _fill(base, data)
+    notes = _fill(base, data)
     found = {
         seed: _one(base, base.with_name(f"{base.name}-{seed}-{wrong}"), seed, wrong)
         for seed in seeds
@@ -83,17 +83,19 @@ def run(
         for seed, one in found.items()
     }  # fmt: skip
     tables["median"] = [as_row(name, figures) for name, figures in rows.items()]
-    return {"cleaning": rows, "seeds": found, "tables": tables, "notes": []}
+    return {"cleaning": rows, "seeds": found, "tables": tables, "notes": notes}
 
 
-def _fill(path: Path, data: Path) -> None:
+def _fill(path: Path, data: Path) -> list[str]:
     config = _config(0)
     if not (path / "lake.toml").exists():
         Lake.create(path).close()
     with Lake.open(path) as lake:
         records = open_source(data / "captions.csv", "csv", ReaderOptions(images=data / "images"))
         ingest(lake, records, config.ingest, split="train", reporter=Quiet())
+        notes = left_out(lake)
     run_stages(path, config, until="encode")
+    return notes
 
 
 def _config(seed: int) -> Config:

@@ -137,14 +137,17 @@ def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"figures": figures, "peers": cleaning, "steps": shown, "seconds": seconds}
 
 
-def generation_of(lake: Lake) -> dict[str, float]:
-    """The share of what captions leave out that is added, and how many additions are right."""
+def generation_of(lake: Lake) -> dict[str, float | None]:
+    """The share of what captions leave out that is added, and how many additions are right.
+
+    None where captions leave nothing out, or nothing is added.
+    """
     (missing,) = lake.query(_MISSING).column(0).to_pylist()
     before, after = (score_tags(lake, TAG_SETS[step]) for step in ("parsed", "+ generated"))
     added = judged_tags(lake, in_caption=False)[1]
     return {
-        "recovered": (after.found - before.found) / missing if missing else 0.0,
-        "precision": float(added.mean()) if len(added) else 0.0,
+        "recovered": (after.found - before.found) / missing if missing else None,
+        "precision": float(added.mean()) if len(added) else None,
     }
 
 
@@ -187,18 +190,22 @@ def _iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return overlap
 
 
-def _spread(figures: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Median, least and most of every figure over the seeds."""
+def _spread(
+    figures: list[dict[str, dict[str, float | None]]],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Median, least and most of every figure over the seeds that have it."""
     return {
-        part: {
-            key: {
-                "median": _median([one[part][key] for one in figures]),
-                "least": min((one[part][key] or 0.0) for one in figures),
-                "most": max((one[part][key] or 0.0) for one in figures),
-            }
-            for key in of_part
-        }
+        part: {key: _range([one[part][key] for one in figures]) for key in of_part}
         for part, of_part in figures[0].items()
+    }
+
+
+def _range(values: list[float | None]) -> dict[str, float | None]:
+    known = [value for value in values if value is not None]
+    return {
+        "median": _median(values),
+        "least": min(known, default=None),
+        "most": max(known, default=None),
     }
 
 

@@ -50,8 +50,8 @@ def compare(pairs: list[Pair], right: Bools, method: Method) -> dict[str, float 
     return figures
 
 
-def _share(flags: Bools) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
+def _share(flags: Bools) -> float | None:
+    return float(flags.mean()) if len(flags) else None
 
 
 def as_row(name: str, figures: Mapping[str, float | None]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from bench.given import digest_of
-from bench.lakes import mean_maps
+from bench.lakes import left_out, mean_maps
 from model.encoder import make_encoder
 from model.metrics import mean_average_precision
 from model.text import TextEncoder
@@ -147,6 +147,7 @@ def photos(data: Path, seeds: tuple[int, ...], out: Path) -> Iterator[tuple[Spli
     with Lake.open(path) as lake:
         records = open_source(data / "captions.csv", "csv", ReaderOptions(images=data / "images"))
         ingest(lake, records, config.ingest, split="train", reporter=Quiet())
+        left_out(lake)
     Runner(path, config, workers=cores()).run(until="encode", command="bench")
     with Lake.open(path, read_only=True) as lake:
         images = images_of(lake.query(TRAIN_FEATURES))
@@ -191,13 +192,23 @@ def _compare(split: Split, config: Config, seed: int) -> tuple[dict[str, Any], d
     truth = split.truth[:, hidden][:, shown]
     unseen = {
         "tags": int(shown.sum()),
-        "ours": mean_average_precision(asked[:, shown], truth),
-        "nearest trained tag": mean_average_precision(nearest[:, shown], truth),
-        "chance": float(truth.mean()),
-        "ours, AUC": float(roc_auc_score(truth, asked[:, shown])),
-        "nearest trained tag, AUC": float(roc_auc_score(truth, nearest[:, shown])),
+        "ours": mean_average_precision(asked[:, shown], truth) if truth.size else None,
+        "nearest trained tag": mean_average_precision(nearest[:, shown], truth)
+        if truth.size
+        else None,
+        "chance": float(truth.mean()) if truth.size else None,
+        "ours, AUC": _auc(truth, asked[:, shown]),
+        "nearest trained tag, AUC": _auc(truth, nearest[:, shown]),
     }
     return row, unseen
+
+
+def _auc(truth: Floats, scores: Floats) -> float | None:
+    """Mean over the tags (L,) that some of the images have and others not; none where none is."""
+    told = truth.any(axis=0) & ~truth.all(axis=0)
+    if not told.any():
+        return None
+    return float(roc_auc_score(truth[:, told], scores[:, told], average="macro"))
 
 
 def _ours(split: Split, seen: Flags, config: Config, seed: int) -> tuple[Floats, Floats]:
@@ -243,6 +254,7 @@ def _summary(
     rows: list[dict[str, Any]], methods: tuple[str, ...], peer: str
 ) -> list[dict[str, Any]]:
     """Median, mean and interval per method, then of the paired difference to `peer`."""
+    rows = [row for row in rows if all(row[method] is not None for method in methods)]
     values = {method: [row[method] for row in rows] for method in methods}
     ours = methods[0]
     values[f"{ours} less {peer}"] = [row[ours] - row[peer] for row in rows]
@@ -251,6 +263,8 @@ def _summary(
 
 def _interval(values: list[float]) -> dict[str, float | None]:
     """Median, mean and the 95 % interval of the mean; no interval from one value."""
+    if not values:
+        return dict.fromkeys(("median", "mean", "low", "high"))
     middle = {"median": median(values), "mean": mean(values)}
     if len(values) < 2:
         return middle | {"low": None, "high": None}

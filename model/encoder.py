@@ -51,7 +51,7 @@ class EfficientNetLite0:
     size, grid, dim = 448, 28, 80
     frozen = 8
     """Blocks of 16."""
-    preprocessing = "square bilinear 448, ImageNet mean and std, 8 blocks, v4"
+    preprocessing = "square bilinear 448, ImageNet mean and std, 8 blocks, clear is white, v5"
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads

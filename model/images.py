@@ -90,6 +90,10 @@ def _rgb(picture: Image.Image, levels: tuple[float, float]) -> Image.Image:
         scale = 255 / ((white - black) or 1)
         grey = picture if picture.mode == "F" else picture.convert("I")
         picture = grey.point(lambda value: value * scale - black * scale).convert("L")
+    if picture.has_transparency_data:
+        # As viewers show it; what lies under a clear place is anything, mostly black.
+        ground = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(ground, picture.convert("RGBA"))
     return picture.convert("RGB")
 
 

@@ -143,6 +143,7 @@ def _new(lesson: Lesson, blocks: LastBlocks | None, held: Flags) -> tuple[Tagger
             seen = Examples.of(learning.maps(part[0]), *part[1:])
             first = warmed_up(seen, lesson.queries, lesson.kinds, config, advance)
             adapt(learning, first, *part, config, advance)
+            del part, seen, first  # as large as what is made next
         maps = learning.maps(before)
     data, everything = lesson.examples(maps), np.arange(len(maps))
     tagger = new_tagger(data, everything, lesson.queries, lesson.kinds, config)

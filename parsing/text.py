@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from parsing import wordnet
 
 MAX_CHARACTERS = 2000
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
-_MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
+# Also of an ampersand that was encoded itself, once or more: "&amp;quot;".
+_ENTITY = re.compile(r"&(?:amp;){0,4}(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
+# As it is, or with its brackets encoded.
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>|&lt;/?[A-Za-z](?:(?!&[lg]t;)[^<>]){0,80}&gt;")
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 # Most captions need nothing done: single spaces between printable ASCII, no markup, no address.
 _PLAIN = re.compile(r"(?!.*(?: - |https?://|www\.))[!\"$%'-;=?-_a-~]+(?: [!\"$%'-;=?-_a-~]+)*")
@@ -65,8 +67,14 @@ def _spelled(piece: re.Match[str]) -> str:
     if piece["hyphen"]:
         return "-" if _one_word(piece.string, piece.start(), piece.end()) else " - "
     if piece["markup"]:
-        return f" {_PLACEHOLDERS.get(piece['markup'].lower(), '')} "
-    return " " if piece["url"] or piece["mark"] else html.unescape(piece[0])
+        return f" {_PLACEHOLDERS.get(html.unescape(piece['markup']).lower(), '')} "
+    return " " if piece["url"] or piece["mark"] else _decoded(piece[0])
+
+
+def _decoded(entity: str) -> str:
+    while (text := html.unescape(entity)) != entity:
+        entity = text
+    return entity
 
 
 def _one_word(caption: str, start: int, end: int) -> bool:

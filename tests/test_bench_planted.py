@@ -15,8 +15,8 @@ import pytest
 from bench import noise, run_benchmark
 from bench.language import score_language
 from bench.peers import farthest, ours, peers
-from bench.planted import _iou, _overlaps, generation_of, judged_tags
-from bench.ranking import Method, compare
+from bench.planted import _iou, _overlaps, _range, generation_of, judged_tags
+from bench.ranking import Method, Pair, compare
 from model.checkpoint import load_tagger
 from pipeline.answers import draw
 from pipeline.config import Config
@@ -141,6 +141,28 @@ def test_parser_and_labels_are_scored_by_what_captions_were_written_to_say(
         wished = score_language(lake, scenes)
     assert wished["parse"]["recall"] < 0.85  # three tenths are in no caption
     assert wished["parse"]["precision"] >= found["parse"]["precision"]
+
+
+def test_pictures_that_cannot_be_read_do_not_count_as_misread(
+    demo_copy: Path,
+) -> None:
+    scenes = demo_copy / "scenes"
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        found = score_language(lake, scenes)
+        rows = pq.read_table(scenes / "truth.parquet").to_pylist()
+        train = [row for row in rows if row["split"] == "train"]
+        lost = [row | {"image": f"lost-{row['image']}"} for row in train]
+        schema = pq.read_schema(scenes / "truth.parquet")
+        pq.write_table(pa.Table.from_pylist(rows + lost, schema), scenes / "truth.parquet")
+        assert score_language(lake, scenes) == found
+
+
+def test_a_figure_that_nothing_says_is_none() -> None:
+    assert _range([None, 0.5, 1.0]) == {"median": 0.75, "least": 0.5, "most": 1.0}
+    assert _range([None]) == {"median": None, "least": None, "most": None}
+    pairs: list[Pair] = [("a", 0), ("b", 0)]
+    clean = compare(pairs, np.ones(2, bool), Method({("a", 0)}, None))
+    assert clean["removed_wrong"] is None and clean["lost_right"] == 0.5
 
 
 def published_blocks(scenes: int, seed: int) -> Config:

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from bench import tagger
+from bench.generation import held_out_regression
+from bench.peers import label_issues
 from bench.tagger import Split, run
 from model.config import TrainConfig
 from model.encoder import ENCODERS
 from model.last_blocks import LastBlocks
 from pipeline.config import Config, load_config
+from pipeline.dataset import Images
 
 
 class Plain:
@@ -77,3 +80,37 @@ def test_tags_with_few_positives_are_not_judged() -> None:
     split.truth[2:, 5] = 0
     split.truth[:2, 5] = 1
     assert np.flatnonzero(~split.judged).tolist() == [3, 5]
+
+
+def test_a_tag_on_every_picture_tells_nothing_apart_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(ENCODERS, "plain", lambda threads: Plain())
+    split, config = planted(120, 20, 0)
+    split.truth[:] = 1
+    row, unseen = tagger._compare(split, config, 0)
+    assert row["ours"] == 1 and unseen["tags"] == 4
+    assert unseen["ours, AUC"] is None and unseen["nearest trained tag, AUC"] is None
+    split.truth[:] = 0
+    split.truth[:4, 0] = 1
+    assert tagger._compare(split, config, 5)[1]["ours"] is None
+    rows = [{"ours": None, "peer": None}, {"ours": 0.5, "peer": 0.25}]
+    ours, _, paired = tagger._summary(rows, ("ours", "peer"), "peer")
+    assert ours["mean"] == 0.5 and paired["mean"] == 0.25
+    assert tagger._summary(rows[:1], ("ours", "peer"), "peer")[0]["median"] is None
+
+
+def test_peers_leave_alone_what_is_on_every_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENCODERS, "plain", lambda threads: Plain())
+    rng = np.random.default_rng(0)
+    given = (rng.random((90, 3)) < 0.5).astype(np.float32)
+    given[:, 1] = 1
+    maps = rng.random((90, 4, 8)).astype(np.float16)
+    maps[:, :, 0] += given[:, :1]
+    images = Images([f"i{n}" for n in range(90)], np.arange(90), maps)
+    scores = held_out_regression(images, "plain", given, 3)
+    assert not scores[:, 1].any() and scores[:, 0].any() and scores[:, 2].any()
+    pytest.importorskip("cleanlab", reason="the bench extra is not installed")
+    issues, quality = label_issues(given, np.clip(scores, 0.01, 0.99))
+    assert not issues[:, 1].any() and np.isnan(quality[:, 1]).all()
+    assert np.isfinite(quality[:, ::2]).all()

@@ -218,3 +218,18 @@ def test_twenty_thousand_pixels_a_side_in_bounded_memory(kind: str, tmp_path: Pa
     assert loaded.size == (5000, 5000)
     assert loaded.getpixel((4999, 4999)) == (77, 77, 77)
     assert peak_megabytes() - before < {"JPEG": 250, "PNG": 600}[kind]
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_clear_is_white(mode: str, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if large:
+        monkeypatch.setattr(images, "LARGE", 8)
+    picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    picture.paste((40, 40, 40, 255), (0, 0, 8, 16))
+    if mode == "P":
+        picture = picture.quantize(4)
+    data = saved(picture if mode == "P" else picture.convert(mode), "PNG")
+    row = np.asarray(load_image(data))[0, :, 0]
+    assert np.abs(row[: len(row) // 2].astype(int) - 40).max() <= 3
+    assert (row[len(row) // 2 :] == 255).all()

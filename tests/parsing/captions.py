@@ -77,6 +77,8 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     # writing habits
     ("A BLACK CAT SLEEPS ON A CHAIR", "cat, chair", "black", "sleep"),
     ("a knife &amp; a fork", "knife, fork", "", ""),
+    ("a knife &amp;amp; a fork", "knife, fork", "", ""),
+    ("a dog on grass&lt;br /&gt;a &lt;b&gt;cat&lt;/b&gt;", "dog, grass, cat", "", ""),
     ("A Young Boy Kicks A Ball", "boy, ball", "young", "kick"),
     # faults of the language model, mended
     ("A skateboarder flies through the air", "skateboarder, air", "", "fly"),
