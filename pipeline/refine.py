@@ -58,8 +58,8 @@ class Refine(Stage):
     sections = ("baseline", "refine")
     learns_from: ClassVar = "first"
     makes: ClassVar = "refined"
-    looks_again: ClassVar = False
-    """Whether what it makes is asked about regions, too, and not only for scores of images."""
+    looks: ClassVar = False
+    """Whether what it makes is asked where a tag is, too, and not only for scores of images."""
 
     def identity(self) -> dict[str, Any]:
         """A later cycle trains anew."""
@@ -96,7 +96,7 @@ class Refine(Stage):
         words = f"{self.name} without fold {fold + 1}"
         tagger = train_tagger(
             seen.features, targets, judge.tagger.queries.numpy(), self.config.refine.tagger,
-            known=known, init=judge.tagger, look_again=self.looks_again,
+            known=known, init=judge.tagger, anew=self.looks,
             kinds=judge.vocabulary.kinds, groups=seen.fold_keys,
             seed=self.config.seed, threads=self.config.baseline.threads,
             progress=lambda done, total: context.progress(done, total, words),
@@ -118,6 +118,7 @@ class RefineAgain(Refine):
     """Makes the judges, from what refined taggers vouch for, and captioners beside them."""
 
     name = "refine-again"
+    version = 3
     doc = "tags that refined taggers vouch for -> judges; captions -> captioners"
     reads: ClassVar[tuple[str, ...]] = (*Refine.reads, "captions")
     inputs: ClassVar = Refine.inputs | {
@@ -126,7 +127,7 @@ class RefineAgain(Refine):
     }
     learns_from = "refined"
     makes = "fold"
-    looks_again = True
+    looks = True
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Retrain(Stage):
     """Trains on the newest publication; stays with it until `tagwright retrain` or a new cycle."""
 
     name = "retrain"
-    version = 12
+    version = 11
     doc = "published tags -> retrained and fine-tuned tagger"
     unit = "corpus"
     pinned = True

@@ -181,28 +181,56 @@ def test_learning_on_takes_all_images_and_keeps_what_some_have_chosen() -> None:
     features, targets = either(160)
     start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
     assert start.pooled[0] > 0
+    start.pooled[1] = 0.75
     config = LEARNING.model_copy(update={"encoder_epochs": 1})
     steps: list[int] = []
-    tuned = train_tagger(
-        features, targets, queries(2), config, init=start, seed=1,
-        progress=lambda _, total: steps.append(total),
-    )  # fmt: skip
-    for name in ("pooled", "logit_mean", "logit_std", "open_setting", "second.weights"):
-        assert torch.equal(tuned.state_dict()[name], start.state_dict()[name]), name
-    assert steps[-1] == len(steps) == 10 * config.epochs + 160 // config.encoder_batch
+
+    def learn_on(anew: bool) -> Tagger:
+        return train_tagger(
+            features, targets, queries(2), config, init=start, anew=anew, seed=1,
+            progress=lambda _, total: steps.append(total),
+        )  # fmt: skip
+
+    for anew in (False, True):
+        steps.clear()
+        tuned = learn_on(anew)
+        for name in ("pooled", "logit_mean", "logit_std", "open_setting", "second.weights"):
+            assert torch.equal(tuned.state_dict()[name], start.state_dict()[name]), name
+        alone = config.epochs + anew * config.readout_epochs
+        assert steps[-1] == len(steps) == 10 * alone + adapt_steps(160, config, goes_on=True)
+    # The share is taken, too: without it no label looks at the mean over all windows as much.
+    start.pooled[1] = 0
+    assert not torch.equal(learn_on(True).overview.weight, tuned.overview.weight)
+    # Where nothing was chosen, the images learned from say how far logits spread.
+    start.pooled.zero_()
+    measured = learn_on(True)
+    assert not measured.pooled.any()
+    assert not torch.equal(measured.logit_mean, start.logit_mean)
 
 
-def test_a_read_out_learns_on_with_the_blocks() -> None:
+def test_a_read_out_that_is_not_made_anew_learns_on_with_the_blocks() -> None:
     features, targets = either(160)
     start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
-    small = LEARNING.model_copy(update={"encoder_epochs": 1, "readout_lr": 1e-6, "epochs": 0})
-    tuned = train_tagger(features, targets, queries(2), small, init=start, seed=1)
+    update = {"encoder_epochs": 1, "readout_lr": 1e-6, "epochs": 0, "encoder_places": 0.0}
+    small = LEARNING.model_copy(update=update)
+    kept, made = (
+        train_tagger(features, targets, queries(2), small, init=start, anew=anew, seed=1)
+        for anew in (False, True)
+    )
+    assert np.array_equal(kept.maps(features), made.maps(features))
     for name in ("readout.weight", "overview.weight", "readout.bias"):
-        before, after = start.state_dict()[name], tuned.state_dict()[name]
-        # Not made anew: steps this small leave it where it was.
+        before, after, new = (one.state_dict()[name] for one in (start, kept, made))
+        # Steps this small leave it where it was.
         assert torch.allclose(before, after, atol=1e-3) and not torch.equal(before, after)
-    # The second look is fitted again, to what the blocks make of regions now.
-    assert not torch.equal(start.second.linear.weight, tuned.second.linear.weight)
+        assert not torch.allclose(before, new, atol=1e-2)
+    # The second look stays that of the start.
+    before = start.second.linear.weight
+    assert torch.equal(before, kept.second.linear.weight)
+    assert not torch.equal(before, made.second.linear.weight)
+    # The decoder looks through the new maps.
+    taught = small.model_copy(update={"epochs": 1})
+    tuned = train_tagger(features, targets, queries(2), taught, init=start, anew=False, seed=1)
+    assert not torch.equal(tuned.image_proj.weight, start.image_proj.weight)
 
 
 def test_only_as_many_blocks_learn_as_are_told() -> None:
@@ -275,28 +303,3 @@ def test_a_mixed_picture_answers_for_the_tags_of_both() -> None:
     other = np.where(known > 0, targets, 1 - targets)
     same = (adapted(features, goal, known, config=mixed) for goal in (targets, other))
     assert np.array_equal(*same)
-
-
-def test_a_tagger_that_only_scores_images_keeps_the_second_look_of_its_start() -> None:
-    features, targets = either(160)
-    start = train_tagger(features, targets, queries(2), LEARNING, encoder=Tiny(), seed=1)
-    config = LEARNING.model_copy(update={"encoder_epochs": 1, "epochs": 0, "encoder_places": 0.0})
-    tuned = {
-        again: train_tagger(
-            features, targets, queries(2), config, init=start, look_again=again, seed=1
-        )
-        for again in (False, True)
-    }
-    assert torch.equal(tuned[False].second.linear.weight, start.second.linear.weight)
-    assert not torch.equal(tuned[True].second.linear.weight, start.second.linear.weight)
-    assert np.array_equal(tuned[False].maps(features), tuned[True].maps(features))
-    assert torch.equal(tuned[False].readout.weight, tuned[True].readout.weight)
-    # The decoder looks through the new maps in both.
-    both = [
-        train_tagger(
-            features, targets, queries(2), config.model_copy(update={"epochs": 1}), init=start,
-            look_again=again, seed=1,
-        ).image_proj.weight
-        for again in (False, True)
-    ]  # fmt: skip
-    assert torch.equal(*both) and not torch.equal(both[0], start.image_proj.weight)
