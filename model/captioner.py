@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from model.products import half_layers
+from model.stepping import Stepping
 from model.tagger import Floats, Halves
 from model.windows import batches
 from model.word_pieces import word_pieces
@@ -80,9 +81,7 @@ class Captioner(nn.Module):
         causal = torch.triu(torch.ones(length, length, dtype=torch.bool), 1)
         with half_layers():
             states = self.decoder(states, memory, tgt_mask=causal, memory_key_padding_mask=padding)
-        # The output weight is tied to the word embeddings, as in RAM. In full: bfloat16 has few
-        # numbers near the largest logit, so that pieces would tie.
-        return nn.functional.linear(states.float(), self.embedding.weight)
+        return self._logits(states)
 
     @torch.inference_mode()
     def generate(self, features: Halves, tags: Sequence[Sequence[int]]) -> list[str]:
@@ -100,10 +99,15 @@ class Captioner(nn.Module):
         return captions
 
     def _greedy(self, memory: Tensor, padding: Tensor) -> list[list[int]]:
+        with half_layers():
+            step = Stepping(self.decoder, memory, padding)
         pieces = torch.full((len(memory), 1), BEGIN)
         ended = torch.zeros(len(memory), dtype=torch.bool)
-        for _ in range(self.max_pieces - 1):
-            logits = self(memory, padding, pieces)[:, -1]
+        for place in range(self.max_pieces - 1):
+            states = self.embedding(pieces[:, -1:]) + self.position[place]
+            with half_layers():
+                states = step(states)
+            logits = self._logits(states)[:, 0]
             logits[:, [PAD, BEGIN]] = -torch.inf
             # A repeated trigram is the mark of a decoder that goes round in circles.
             _forbid_repeats(logits, pieces)
@@ -113,6 +117,13 @@ class Captioner(nn.Module):
             if bool(ended.all()):
                 break
         return [row[1:] for row in pieces.tolist()]
+
+    def _logits(self, states: Tensor) -> Tensor:
+        """The output weight is tied to the word embeddings, as in RAM.
+
+        In full: bfloat16 has few numbers near the largest logit, so that pieces would tie.
+        """
+        return nn.functional.linear(states.float(), self.embedding.weight)
 
     def _text(self, row: Sequence[int]) -> str:
         words = [self.pieces[p] for p in row if p not in (PAD, BEGIN, END)]

@@ -21,6 +21,7 @@ class Generate(Stage):
     """Keeps raw scores; thresholds are applied in views, so changing them costs no inference."""
 
     name = "generate"
+    version = 2
     doc = "images -> tag scores and generated captions"
     reads = ("features", "images", "models", "mentions", "label_surfaces")
     writes = ("tag_scores", "captions")

@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from model.captioner import BEGIN, END, PAD, Captioner, encode_texts, new_captioner
+from model import products
+from model.captioner import (
+    BEGIN,
+    END,
+    PAD,
+    Captioner,
+    encode_texts,
+    new_captioner,
+    pad_tags,
+)
 from model.config import CaptionerConfig
+from model.stepping import Stepping
 from model.train import train_captioner
 from tests.model.helpers import CHANNELS, Halves, queries
 
@@ -83,3 +93,22 @@ def test_before_training_all_pieces_are_about_as_likely() -> None:
     memory = fresh.memory(torch.from_numpy(maps()).float(), torch.zeros(3, 1).long())
     likely = fresh(*memory, line).softmax(dim=-1).detach()
     assert float(likely.max()) < 3 / len(fresh.pieces)
+
+
+def test_steps_compute_what_the_whole_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_multiplies_bfloat16", lambda: False)
+    shape = SMALL.model_dump(include={"hidden", "layers", "heads", "dropout", "max_pieces"})
+    torch.manual_seed(0)
+    captioner = new_captioner(maps(), queries(6), TEXTS, shape | {"heads": 4, "dropout": 0.5})
+    captioner.eval()
+    pieces = encode_texts(captioner, TEXTS)[:, :6]
+    with torch.inference_mode():
+        memory, padding = captioner.memory(torch.from_numpy(maps()).float(), pad_tags(TAGS))
+        assert padding.any()
+        whole = captioner(memory, padding, pieces)
+        step = Stepping(captioner.decoder, memory, padding)
+        for place in range(6):
+            states = captioner.embedding(pieces[:, place : place + 1]) + captioner.position[place]
+            logits = captioner._logits(step(states))[:, 0]
+            assert torch.allclose(logits, whole[:, place], atol=1e-5)
+            assert not torch.allclose(logits, whole[:, place - 1], atol=1e-3)
