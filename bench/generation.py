@@ -64,11 +64,13 @@ def _split_captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     first: dict[str, str] = {}
     others: dict[str, list[str]] = {}
     for record in open_source(path, "csv", ReaderOptions()):
-        if isinstance(record, BadRecord) or not record.captions:
+        if isinstance(record, BadRecord):
             continue
-        first[record.name], *rest = record.captions
-        if rest:
-            others[record.name] = rest
+        for caption in record.captions:
+            if record.name in first:
+                others.setdefault(record.name, []).append(caption)
+            else:
+                first[record.name] = caption
     return first, others
 
 

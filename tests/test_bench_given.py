@@ -93,13 +93,11 @@ def test_a_data_set_with_other_pictures_is_another(tmp_path: Path) -> None:
 
 
 def test_generation_reads_captions_as_ingest_does(tmp_path: Path) -> None:
-    rows = (
-        'a.jpg,\na.jpg,a dog\n" a.jpg ",a cat\nb.jpg,"a ""red"" bus, parked"\nc.jpg,a dog, a cat\n'
-    )
+    rows = 'a.jpg,\na.jpg,a dog\n" a.jpg ",a cat\nb.jpg,"a ""red"" bus, parked"\nc.jpg,a dog, a cat\na.jpg,a bird\n'
     data = captions(tmp_path / "data", rows, "image, caption")
     first, others = _split_captions(data / "captions.csv")
     assert first == {"a.jpg": "a dog", "b.jpg": 'a "red" bus, parked'}
-    assert others == {"a.jpg": ["a cat"]}
+    assert others == {"a.jpg": ["a cat", "a bird"]}
 
 
 def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
