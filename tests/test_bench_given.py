@@ -93,7 +93,10 @@ def test_a_data_set_with_other_pictures_is_another(tmp_path: Path) -> None:
 
 
 def test_generation_reads_captions_as_ingest_does(tmp_path: Path) -> None:
-    rows = 'a.jpg,\na.jpg,a dog\n" a.jpg ",a cat\nb.jpg,"a ""red"" bus, parked"\nc.jpg,a dog, a cat\na.jpg,a bird\n'
+    rows = (
+        'a.jpg,\na.jpg,a dog\n" a.jpg ",a cat\nb.jpg,"a ""red"" bus, parked"\n'
+        "c.jpg,a dog, a cat\na.jpg,a bird\n"
+    )
     data = captions(tmp_path / "data", rows, "image, caption")
     first, others = _split_captions(data / "captions.csv")
     assert first == {"a.jpg": "a dog", "b.jpg": 'a "red" bus, parked'}
