@@ -130,7 +130,7 @@ def _one(out: Path, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
         **language,
         "generation": generation,
         "cleaning": {key: adaptive[key] for key in ("removed_wrong", "lost_right")},
-        "boxes": {"median_iou": float(np.median(overlap)) if len(overlap) else 0.0},
+        "boxes": {"median_iou": float(np.median(overlap)) if len(overlap) else None},
         "map": {name: named[step]["mAP"] for step, name in STEPS.items()},
     }
     shown = [{"step": row["step"]} | {c: row[c] for c in COLUMNS} for row in steps]

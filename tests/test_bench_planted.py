@@ -44,7 +44,9 @@ def test_a_finished_demo_gives_nested_figures(demo_copy: Path, tmp_path: Path) -
     shares = [
         found[part][key] for part in ("generation", "cleaning", "boxes") for key in found[part]
     ]
-    assert all(0 <= share <= 1 for share in shares)
+    # Of 24 scenes nothing may be generated: then nothing is said of how right that is.
+    assert all(share is None or 0 <= share <= 1 for share in shares)
+    assert None not in (found["generation"]["recovered"], *found["cleaning"].values())
     by = {row["by"]: row for row in found["tables"]["wrong tags of captions, median"]}
     assert by["no cleaning"]["removed_wrong"] == by["no cleaning"]["lost_right"] == 0
     assert ("cleanlab" in by) == (find_spec("cleanlab") is not None)
