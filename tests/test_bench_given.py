@@ -109,10 +109,10 @@ def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none of the 2 records can be used, such as a\.png: "):
         photos._fill(tmp_path / "none", data)
     Image.new("RGB", (8, 8), "red").save(data / "images" / "b.png")
-    lake = Lake.create(tmp_path / "some")
     records = open_source(data / "captions.csv", "csv", ReaderOptions(images=data / "images"))
-    ingest(lake, records, load_config().ingest)
-    (note,) = left_out(lake)
+    with Lake.create(tmp_path / "some") as lake:
+        ingest(lake, records, load_config().ingest)
+        (note,) = left_out(lake)
     assert note.startswith("1 records could not be used, such as a.png: ")
 
 
