@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.compare import different_tables
+from pipeline.errors import PlanError
 from pipeline.plan import CYCLE
 from storage.lake import Lake
 
@@ -34,25 +35,26 @@ def _one(seed: int, out: Path) -> dict[str, Any]:
     for folder in (calm, disturbed):
         shutil.rmtree(folder, ignore_errors=True)
     started = time.perf_counter()
-    subprocess.run(_command(calm, seed), check=True, stdout=subprocess.DEVNULL)
+    _ended_well(_start(calm, seed).wait(), calm)
     seconds = time.perf_counter() - started
     chance, finished = random.Random(seed), 0
     stages: list[str] = []
     different: set[str] = set()
     while len(stages) < KILLS:
-        process = subprocess.Popen(_command(disturbed, seed), stdout=subprocess.DEVNULL)
+        process = _start(disturbed, seed)
         try:
-            process.wait(chance.uniform(0, seconds))
+            code = process.wait(chance.uniform(0, seconds))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             stages.append(_stage_in_work(disturbed))
             continue
         # It ended before its time was up: compare, and begin again with an empty folder.
+        _ended_well(code, disturbed)
         different |= _differences(calm, disturbed)
         finished += 1
         shutil.rmtree(disturbed)
-    subprocess.run(_command(disturbed, seed), check=True, stdout=subprocess.DEVNULL)
+    _ended_well(_start(disturbed, seed).wait(), disturbed)
     different |= _differences(calm, disturbed)
     return {
         "seed": seed, "kills": len(stages), "killed in": ", ".join(stages),
@@ -73,11 +75,20 @@ def _differences(calm: Path, disturbed: Path) -> set[str]:
     return different
 
 
-def _command(out: Path, seed: int) -> list[str]:
-    return [
+def _start(out: Path, seed: int) -> subprocess.Popen[bytes]:
+    command = [
         sys.executable, "-m", "flows", "demo", "--out", str(out), "--scenes", str(SCENES),
         "--seed", str(seed),
     ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def _ended_well(code: int, out: Path) -> None:
+    if code:
+        raise PlanError(
+            f"{out}: the demo ended with exit code {code}, though nothing killed it; what it said "
+            "is above, and the lake is as it left it"
+        )
 
 
 def _stage_in_work(out: Path) -> str:

@@ -6,6 +6,8 @@ was learned from windows can be asked position by position.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -30,17 +32,32 @@ def evidence(tagger: Tagger, positions: Floats, labels: npt.NDArray[np.int64]) -
     return maps.reshape(len(labels), grid, grid)
 
 
+@lru_cache(maxsize=16)
+def _fine_cells(grid: int) -> npt.NDArray[np.float64]:
+    """What each fine cell (FINE * grid, grid) takes of each position along a side.
+
+    Smoothing and interpolation are linear, and the same along both sides.
+    """
+    own = ndimage.gaussian_filter1d(np.eye(grid), SMOOTHING * grid, axis=0, mode="nearest")
+    cells: npt.NDArray[np.float64] = ndimage.zoom(
+        own, (FINE, 1), order=1, mode="nearest", grid_mode=True
+    )
+    return cells
+
+
 def boxes_of(heat: Floats, most: int) -> list[npt.NDArray[np.float64]]:
     """Up to `most` boxes (xyxy relative to the image) of one map (grid, grid), the surest first."""
-    smooth = ndimage.gaussian_filter(heat.astype(np.float64), SMOOTHING * len(heat), mode="nearest")
-    fine = ndimage.zoom(smooth, FINE, order=1, mode="nearest", grid_mode=True)
+    across = _fine_cells(len(heat))
+    # Single precision forgets how sums were rounded: an even map is one part.
+    fine = (across @ heat.astype(np.float64) @ across.T).astype(np.float32)
     floor, peak = float(np.median(fine)), float(fine.max())
-    parts, count = ndimage.label(fine >= floor + LEVEL * (peak - floor))
-    tops = ndimage.maximum(fine, parts, np.arange(1, count + 1))
+    parts, _ = ndimage.label(fine >= floor + LEVEL * (peak - floor))
+    found = ndimage.find_objects(parts)
     boxes = []
-    for (rows, columns), top in zip(ndimage.find_objects(parts), tops, strict=True):
-        if top >= floor + SECOND * (peak - floor):
-            box = np.array([columns.start, rows.start, columns.stop, rows.stop]) / len(fine)
-            boxes.append((float(top), box))
+    for part in np.unique(parts[fine >= floor + SECOND * (peak - floor)]).tolist():
+        rows, columns = found[part - 1]
+        top = fine[rows, columns][parts[rows, columns] == part].max()
+        box = np.array([columns.start, rows.start, columns.stop, rows.stop]) / len(fine)
+        boxes.append((float(top), box))
     boxes.sort(key=lambda found: (-found[0], found[1].tolist()))
     return [box for _, box in boxes[:most]]

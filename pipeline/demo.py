@@ -96,6 +96,10 @@ def demo_config(scenes: int, seed: int) -> Config:
         [
             f"seed={seed}",
             f"ingest.shard_size={max(8, min(128, scenes // 2))}",
+            # Nothing is gained by a decoder that learned from so few (docs/trials.md).
+            "baseline.tagger.epochs=0",
+            "retrain.tagger.epochs=0",
+            "retrain.finetune.epochs=0",
             f"label.min_mentions={rare}",
             f"baseline.min_images={rare}",
             # The tagger that the retrained one is compared with has the other core.

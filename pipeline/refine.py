@@ -16,6 +16,7 @@ import numpy as np
 
 from model.encoder import encoder_with
 from model.text import TextEncoder
+from model.threads import use_threads
 from model.train import train_captioner, train_tagger
 from pipeline.columns import Floats
 from pipeline.dataset import (
@@ -39,7 +40,7 @@ class Refine(Stage):
     """Makes of each fold's first tagger one that has learned from what all of these vouch for."""
 
     name = "refine"
-    version = 4
+    version = 5
     doc = "tags that held-out scores vouch for -> better fold taggers"
     unit = "corpus"
     pinned = True
@@ -75,6 +76,7 @@ class Refine(Stage):
         images, fold = images_of(batch["features"]), int(batch.unit.split()[-1])
         judges = load_taggers(context, self.learns_from)
         seen = images.only(images.folds(self.config.baseline.folds) != fold)
+        use_threads(self._threads(batch.unit))
         rows = []
         if fold in judges:
             model, role = self.learn(judges, fold, seen, batch, context)
@@ -98,10 +100,18 @@ class Refine(Stage):
             seen.features, targets, judge.tagger.queries.numpy(), self.config.refine.tagger,
             known=known, init=judge.tagger, anew=self.looks,
             kinds=judge.vocabulary.kinds, groups=seen.fold_keys,
-            seed=self.config.seed, threads=self.config.baseline.threads,
+            seed=self.config.seed, threads=self._threads(batch.unit),
             progress=lambda done, total: context.progress(done, total, words),
         )  # fmt: skip
         return tagger, self.makes
+
+    def _threads(self, part: str) -> int:
+        """Twice as many for the last of an odd number: the other of two workers has nothing left.
+
+        The same however many workers there are, since they are part of the result.
+        """
+        alone = len(self.parts) % 2 == 1 and part == self.parts[-1]
+        return self.config.baseline.threads * (2 if alone else 1)
 
     def _save(
         self, model: Any, role: str, judge: FoldTagger, batch: Batch, context: Context

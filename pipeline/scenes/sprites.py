@@ -107,15 +107,18 @@ def pattern(image: Image.Image, name: str, rng: np.random.Generator) -> Image.Im
 
 def hsv(rgb: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     """Return hue in degrees, saturation and value."""
-    high, low = rgb.max(-1), rgb.min(-1)
-    spread = np.maximum(high - low, 1e-6)
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    # Of three numbers, which is much quicker than over an axis of three.
+    high: Pixels = np.maximum(np.maximum(red, green), blue)
+    low: Pixels = np.minimum(np.minimum(red, green), blue)
+    spread = np.maximum(high - low, 1e-6)
     hue = np.where(
         high == red,
         (green - blue) / spread % 6,
         np.where(high == green, (blue - red) / spread + 2, (red - green) / spread + 4),
     )
-    return (60 * hue).astype(np.float32), (high - low) / np.maximum(high, 1e-6), high
+    saturation: Pixels = np.divide(high - low, np.maximum(high, 1e-6), dtype=np.float32)
+    return (60 * hue).astype(np.float32), saturation, high
 
 
 def colour_shares(image: Image.Image) -> dict[str, float]:

@@ -7,14 +7,25 @@ import pytest
 import torch
 from PIL import Image
 
-from model.encoder import ENCODERS, EfficientNetLite0, Encoder, make_encoder
+from model.encoder import (
+    ENCODERS,
+    EfficientNetLite0,
+    Encoder,
+    encoder_with,
+    make_encoder,
+)
 from model.errors import ModelError
 from model.last_blocks import square
 
 
-@pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return make_encoder("efficientnet-lite0")
+@pytest.fixture(scope="module", params=sorted(ENCODERS))
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    return make_encoder(request.param)
+
+
+def grid_of(encoder: Encoder) -> int:
+    assert isinstance(encoder, EfficientNetLite0)
+    return encoder.grid
 
 
 def pictures(count: int) -> list[Image.Image]:
@@ -27,7 +38,7 @@ def pictures(count: int) -> list[Image.Image]:
 def test_company_and_order_do_not_change_features(encoder: Encoder) -> None:
     some = pictures(5)
     together = encoder.encode(some)
-    assert together.shape == (5, 784, 80)
+    assert together.shape == (5, grid_of(encoder) ** 2, 80)
     assert together.dtype == np.float16
     assert np.isfinite(together).all()
     alone = encoder.encode([some[3]])
@@ -39,7 +50,8 @@ def test_company_and_order_do_not_change_features(encoder: Encoder) -> None:
 def test_first_and_last_blocks_are_the_whole_network(encoder: Encoder) -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
-    own = EfficientNetLite0()
+    own = encoder
+    assert isinstance(own, EfficientNetLite0)
     plain = EfficientNet.from_name(own.name)
     plain.load_state_dict(torch.load(own._weights, weights_only=True))
     (picture,) = pictures(1)
@@ -53,7 +65,7 @@ def test_first_and_last_blocks_are_the_whole_network(encoder: Encoder) -> None:
 
 
 def test_nothing_in_nothing_out(encoder: Encoder) -> None:
-    assert encoder.encode([]).shape == (0, 784, 80)
+    assert encoder.encode([]).shape == (0, grid_of(encoder) ** 2, 80)
 
 
 def test_positions_are_row_major(encoder: Encoder) -> None:
@@ -61,11 +73,21 @@ def test_positions_are_row_major(encoder: Encoder) -> None:
     canvas[:96, 128:] = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
     plain = encoder.encode([Image.new("RGB", (224, 224), (128, 128, 128))])[0].astype(np.float32)
     change = np.abs(encoder.encode([Image.fromarray(canvas)])[0].astype(np.float32) - plain)
-    heat = change.sum(1).reshape(28, 28)
-    assert heat[:12, 16:].mean() > 1.5 * heat[16:, :12].mean()  # top right, not bottom left
+    grid = grid_of(encoder)
+    heat, part = change.sum(1).reshape(grid, grid), 3 * grid // 7
+    # Top right, not bottom left.
+    assert heat[:part, -part:].mean() > 1.5 * heat[-part:, :part].mean()
 
 
-def test_digest_is_stable_and_names_are_checked(encoder: Encoder) -> None:
-    assert encoder.digest == make_encoder("efficientnet-lite0").digest
+def test_features_of_each_size_are_known_by_their_digest() -> None:
+    small, large = make_encoder("efficientnet-lite0-384"), make_encoder("efficientnet-lite0")
+    assert small.digest != large.digest
+    for own in (small, large):
+        found = encoder_with(own.digest)
+        assert grid_of(found) == grid_of(own)
+
+
+def test_digest_is_stable_and_names_are_checked() -> None:
+    assert EfficientNetLite0().digest == make_encoder("efficientnet-lite0").digest
     with pytest.raises(ModelError, match=r"vgg.*" + sorted(ENCODERS)[0]):
         make_encoder("vgg")

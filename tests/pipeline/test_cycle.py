@@ -95,9 +95,10 @@ def test_run_again_skips_everything_and_loads_no_model(demo_copy: Path, cli: Cli
 
 SETTINGS = (
     "seed=0", "ingest.shard_size=12", "label.min_mentions=2", "baseline.min_images=2",
-    "retrain.threads=1",
-    "baseline.tagger.encoder_epochs=2", "refine.tagger.encoder_epochs=1",
-    "retrain.tagger.encoder_epochs=2", "retrain.finetune.encoder_epochs=1",
+    "retrain.threads=1", "baseline.tagger.epochs=0", "retrain.tagger.epochs=0",
+    "retrain.finetune.epochs=0", "baseline.tagger.encoder_epochs=2",
+    "refine.tagger.encoder_epochs=1", "retrain.tagger.encoder_epochs=2",
+    "retrain.finetune.encoder_epochs=1",
 )  # fmt: skip
 
 
