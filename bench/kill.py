@@ -86,8 +86,8 @@ def _start(out: Path, seed: int) -> subprocess.Popen[bytes]:
 def _ended_well(code: int, out: Path) -> None:
     if code:
         raise PlanError(
-            f"{out}: the demo ended with exit code {code}, though nothing killed it; what it said "
-            "is above, and the lake is as it left it"
+            f"{out}: the demo ended by itself with exit code {code}; what it said is above, and "
+            "the lake is as it left it"
         )
 
 

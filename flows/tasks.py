@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
 
 from pipeline.config import Config, load_config
+from pipeline.errors import PipelineError, WorkerKilled
 from pipeline.returned import told_missed
 from pipeline.runner import Runner, stage_names
 from pipeline.work import cores
@@ -21,10 +24,17 @@ GROUP = 16
 """Units of work per task, so that a task is about half a minute of work or more."""
 
 
+def may_go_well(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether it is worth to try again: not where the lake or the settings must be changed."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, WorkerKilled) or not isinstance(error, PipelineError)
+
+
 @task(
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=2,
+    retry_condition_fn=may_go_well,
     retry_delay_seconds=[2, 10],
     task_run_name="{stage} [{count} units]",
 )
@@ -53,18 +63,20 @@ def run_stages(
     names = stage_names(first, until)
     Runner(Path(lake), loaded).check(names)
     done: dict[str, int] = {}
-    for stage in names:
-        # Looked at anew before each stage: what is pending depends on what the earlier ones did.
-        jobs = Runner(Path(lake), loaded).pending(stage, stage in forced)
-        units = [unit.id for job in jobs for unit in job.units]
-        for start in range(0, len(units), _group(stage)):
-            part = units[start : start + _group(stage)]
-            done[stage] = done.get(stage, 0) + run_units(
-                lake, loaded.model_dump_json(), stage, part, stage in forced, len(part)
-            )
-    missed = told_missed(Runner(Path(lake), loaded).lake)
-    if missed:
-        get_run_logger().warning("%s", missed)
+    try:
+        for stage in names:
+            # Looked at anew before each stage: what is pending depends on what earlier ones did.
+            jobs = Runner(Path(lake), loaded).pending(stage, stage in forced)
+            units = [unit.id for job in jobs for unit in job.units]
+            for start in range(0, len(units), _group(stage)):
+                part = units[start : start + _group(stage)]
+                done[stage] = done.get(stage, 0) + run_units(
+                    lake, loaded.model_dump_json(), stage, part, stage in forced, len(part)
+                )
+    finally:
+        # What could not be read may be why it failed.
+        if missed := told_missed(Runner(Path(lake), loaded).lake):
+            get_run_logger().warning("%s", missed)
     return done
 
 

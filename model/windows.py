@@ -35,10 +35,10 @@ def windows_of(maps: Tensor) -> Tensor:
         return maps
     square = maps.transpose(1, 2).reshape(len(maps), maps.shape[2], grid, grid)
     step = max(1, round(grid / 7))
-    parts = [
-        torch.nn.functional.avg_pool2d(square, max(1, round(grid * side / 7)), step).flatten(2)
-        for side in SIDES
-    ]
+    sizes = [max(1, round(grid * side / 7)) for side in SIDES]
+    # So much larger that the last one ends where the map does.
+    sizes = [size + (grid - size) % step for size in sizes]
+    parts = [torch.nn.functional.avg_pool2d(square, size, step).flatten(2) for size in sizes]
     return torch.cat(parts, dim=2).transpose(1, 2)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from model.encoder import encoder_with
+from model.encoder import encoder_with, make_encoder
 from model.text import TextEncoder
 from model.train import train_tagger
 from pipeline.columns import constant
@@ -60,8 +60,9 @@ class TrainBaseline(Stage):
     sections = ("baseline",)
 
     def identity(self) -> dict[str, Any]:
-        """A later cycle trains anew."""
-        return {"cycle": self.cycle, "text": TextEncoder().digest}
+        """A later cycle trains anew, and so does another encoder: taggers are of its features."""
+        encoder = make_encoder(self.config.encode.encoder).digest
+        return {"cycle": self.cycle, "text": TextEncoder().digest, "encoder": encoder}
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -50,7 +50,12 @@ class BaselineConfig(Section):
 
     folds: int = Field(3, ge=3, description="a model never judges images of its own folds")
     min_images: int = Field(5, ge=1, description="tags with fewer training images are not learned")
-    threads: int = Field(1, ge=1, description="threads per training; part of the result")
+    threads: int = Field(
+        1,
+        ge=1,
+        description="threads per training, twice as many where `refine` has one left; part of the "
+        "result",
+    )
     tagger: TrainConfig = TrainConfig()
 
 

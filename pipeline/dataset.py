@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.columns import Floats, Halves, array_of
+from pipeline.errors import PlanError
 
 Ints = npt.NDArray[np.int64]
 
@@ -93,10 +94,20 @@ class Vocabulary:
 
 
 def images_of(table: pa.Table) -> Images:
-    """Images from rows of image_id, fold_key, positions, channels, map."""
+    """Images from rows of image_id, fold_key, positions, channels, map.
+
+    Raises:
+        PlanError: encoding anew was interrupted, so that maps of two encoders are there.
+    """
     if not table.num_rows:
         return Images([], np.zeros(0, np.int64), np.zeros((0, 1, 1), np.float16))
-    shape = (table.column("positions")[0].as_py(), table.column("channels")[0].as_py())
+    shapes = table.select(["positions", "channels"]).group_by(["positions", "channels"])
+    (shape, *others) = [tuple(row.values()) for row in shapes.aggregate([]).to_pylist()]
+    if others:
+        raise PlanError(
+            f"features of several encoders ({shape[0]} and {others[0][0]} positions): encoding was "
+            "interrupted; finish it by `tagwright run`"
+        )
     return Images(
         table.column("image_id").to_pylist(),
         table.column("fold_key").to_numpy(),

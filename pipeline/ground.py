@@ -124,8 +124,8 @@ class Ground(Stage):
         }  # fmt: skip
 
     def check(self) -> None:
-        """Look the detector up, so that an unknown name is told before any work."""
-        check_detector(self.config.ground.detector)
+        """Look the detector and its weights up, so that mistakes are told before any work."""
+        check_detector(self.config.ground.detector, self.config.ground.weights)
 
     @cached_property
     def _encoder(self) -> Encoder:

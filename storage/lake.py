@@ -24,6 +24,8 @@ from storage.schemas import CATALOG_VERSION, LEDGER, RUNS, TABLES
 MARKER = "lake.toml"
 BATCH = 2048
 """Rows of a streamed result at a time: a vector of DuckDB's."""
+_CHUNK = 8192
+"""Rows of a column's chunk: of feature maps, DuckDB fills no chunk with more than 2 GiB."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -172,7 +174,7 @@ class Lake:
             BadSQL: DuckDB cannot run it.
         """
         try:
-            return self._connection.execute(sql, dict(parameters or {})).to_arrow_table()
+            return self._connection.execute(sql, dict(parameters or {})).to_arrow_table(_CHUNK)
         except duckdb.Error as error:
             raise BadSQL(f"{_first_line(error)}; in: {' '.join(sql.split())[:200]}") from error
 

@@ -9,9 +9,14 @@ import pytest
 from bench import kill
 from pipeline.errors import PlanError
 
+pytestmark = pytest.mark.slow
 
-def test_a_demo_that_fails_by_itself_is_told(tmp_path: Path) -> None:
+
+def test_a_demo_that_fails_by_itself_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     out.write_text("a file where the folder should be")
-    with pytest.raises(PlanError, match="exit code 1, though nothing killed it"):
+    with pytest.raises(PlanError, match="by itself with exit code 1"):
         kill.run(None, (0,), out)
+    assert str(out) in capfd.readouterr().err

@@ -20,6 +20,7 @@ from pipeline.rules import RULES
 from storage.lake import Lake
 from storage.schemas import TABLES
 from storage.sql import run_sql
+from tests import settings_page
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,6 +94,12 @@ def test_every_command_line_parses(words: list[str]) -> None:
 def test_command_lines_are_found() -> None:
     text = "`tagwright plan`\n```\n$ tagwright run --workers 2  # twice as fast\nmake demo\n```\n"
     assert command_lines(text) == [["tagwright", "run", "--workers", "2"], ["tagwright", "plan"]]
+
+
+def test_every_setting_is_told_with_its_default() -> None:
+    assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), (
+        "run `python -m tests.settings_page`"
+    )
 
 
 # ---- names ---------------------------------------------------------------------------------------

@@ -34,14 +34,14 @@ def _attention(tagger: Tagger, names: Sequence[str], settings: DetectorSettings)
 def _grounding_dino(tagger: Tagger, names: Sequence[str], settings: DetectorSettings) -> Detector:
     from model.detectors.grounding import GroundingDetector
 
-    network = _open_dino(_weights("grounding-dino", settings))
+    network = _open_dino(_weights("grounding-dino", settings.weights))
     return GroundingDetector(network, names, settings.threshold, settings.batch)
 
 
 def _groundingdino(tagger: Tagger, names: Sequence[str], settings: DetectorSettings) -> Detector:
     from model.detectors.grounding import GroundingDetector
 
-    network = _open_package(_weights("groundingdino", settings))
+    network = _open_package(_weights("groundingdino", settings.weights))
     return GroundingDetector(network, names, settings.threshold, settings.batch)
 
 
@@ -52,6 +52,9 @@ DETECTORS: dict[str, Callable[[Tagger, Sequence[str], DetectorSettings], Detecto
 }
 
 
+NEED_WEIGHTS = {"grounding-dino", "groundingdino"}
+
+
 def make_detector(
     name: str, tagger: Tagger, names: Sequence[str], settings: DetectorSettings
 ) -> Detector:
@@ -60,18 +63,20 @@ def make_detector(
     Raises:
         ModelError: there is none, or its weights cannot be read; the message says what to do.
     """
-    check_detector(name)
+    _known(name)
     return DETECTORS[name](tagger, names, settings)
 
 
-def check_detector(name: str) -> None:
-    """Whether there is a detector of that name.
+def check_detector(name: str, weights: Path | None) -> None:
+    """Whether there is a detector of that name, and its weights where it needs any.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is none, or nothing at that path.
     """
-    if name not in DETECTORS:
-        raise ModelError(f"unknown detector {name!r}; choose from: {', '.join(sorted(DETECTORS))}")
+    _known(name)
+    if name in NEED_WEIGHTS:
+        _weights(name, weights)
+    _exists(weights)
 
 
 def weights_digest(weights: Path | None) -> str | None:
@@ -82,23 +87,32 @@ def weights_digest(weights: Path | None) -> str | None:
     """
     if weights is None:
         return None
-    if not weights.exists():
-        raise ModelError(f"ground.weights {weights}: there is nothing; name a file or folder")
+    _exists(weights)
     files = weights.rglob("*") if weights.is_dir() else [weights]
     states = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     return _digest_of(weights, states)
+
+
+def _known(name: str) -> None:
+    if name not in DETECTORS:
+        raise ModelError(f"unknown detector {name!r}; choose from: {', '.join(sorted(DETECTORS))}")
+
+
+def _weights(name: str, weights: Path | None) -> Path:
+    if weights is None:
+        raise ModelError(f"detector {name!r} needs weights; name them by --set ground.weights=PATH")
+    return weights
+
+
+def _exists(weights: Path | None) -> None:
+    if weights is not None and not weights.exists():
+        raise ModelError(f"ground.weights {weights}: there is nothing; name a file or folder")
 
 
 # Fingerprints are asked for often, and weights are hundreds of megabytes.
 @lru_cache(maxsize=4)
 def _digest_of(weights: Path, states: tuple[tuple[str, int, int], ...]) -> str:
     return file_digest(weights)
-
-
-def _weights(name: str, settings: DetectorSettings) -> Path:
-    if settings.weights is None:
-        raise ModelError(f"detector {name!r} needs weights; name them by --set ground.weights=PATH")
-    return settings.weights
 
 
 # Loaded once per worker, whatever the number of folds.

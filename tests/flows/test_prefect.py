@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.states import Failed
 
 from flows.retrain import retrain
-from flows.tasks import run_stages
+from flows.tasks import may_go_well, run_stages, run_units
 from pipeline.compare import different_tables
 from pipeline.config import IngestConfig
 from pipeline.demo import DemoPaths, demo_config, fill_lake
-from pipeline.errors import PlanError
+from pipeline.errors import PlanError, WorkerKilled
 from pipeline.reporting import Quiet
 from storage.lake import Lake
 from tests.conftest import ROOT, Cli
@@ -110,7 +112,7 @@ def test_a_killed_worker_leaves_a_lake_that_the_next_run_completes(
 PART = """
 import sys
 from prefect import flow
-from flows.tasks import run_stages
+from flows.tasks import may_go_well, run_stages, run_units
 
 @flow(name="part", persist_result=False)
 def part(lake: str, settings: list[str]) -> None:
@@ -129,6 +131,33 @@ def test_a_flow_tells_what_it_could_not_read(tmp_path: Path, service: Service) -
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 pictures could not be read, such as 1.png: " in done.stderr
+
+
+def test_a_flow_that_fails_tells_what_it_could_not_read_and_is_not_tried_again(
+    tmp_path: Path, service: Service
+) -> None:
+    lake = captioned_lake(tmp_path, IngestConfig(eval_share=0), 3)
+    for picture in (tmp_path / "images").iterdir():
+        picture.unlink()
+    everything = PART.replace('"encode"', '"baseline"')
+    assert everything != PART
+    done = subprocess.run(
+        [sys.executable, "-c", everything, str(lake), "ingest.eval_share=0"],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | service.environment,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "PlanError: baseline: no tag has" in done.stderr
+    assert "3 pictures could not be read" in done.stderr
+    assert "retry" not in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [(PlanError("no"), False), (WorkerKilled("no"), True), (OSError("busy"), True)],
+)
+def test_only_what_may_go_well_is_tried_again(error: Exception, again: bool) -> None:
+    failed: State[object] = Failed(data=error)
+    assert may_go_well(run_units, TaskRun(task_key="x", dynamic_key="y"), failed) is again
 
 
 def test_settings_are_checked_before_the_first_task(tmp_path: Path) -> None:

@@ -32,8 +32,10 @@ def test_spots_apart_are_boxed_apart_and_the_surest_comes_first() -> None:
 
 
 def test_a_flat_map_is_boxed_whole() -> None:
-    (box,) = boxes_of(np.zeros((14, 14), np.float32), 2)
-    assert box.tolist() == [0, 0, 1, 1]
+    for level in (0, 0.1, 1, -3.7):
+        for grid in (12, 14, 24):
+            (box,) = boxes_of(np.full((grid, grid), level, np.float32), 2)
+            assert box.tolist() == [0, 0, 1, 1]
 
 
 def test_evidence_is_the_read_out_without_pooling() -> None:

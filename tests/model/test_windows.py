@@ -22,6 +22,16 @@ def test_windows_are_means_over_squares(grid: int, step: int) -> None:
     torch.testing.assert_close(windows_of(maps), torch.stack(expected, dim=1))
 
 
+@pytest.mark.parametrize("grid", [4, 7, 11, 12, 13, 14, 16, 24, 28])
+def test_windows_of_every_size_reach_all_edges(grid: int) -> None:
+    """Each position alone in a map of its own: it must show in some window of each of the sizes."""
+    windows = windows_of(torch.eye(grid * grid)[:, :, None])[..., 0]
+    sizes = (1 / windows.amax(dim=0)).round()
+    assert len(sizes.unique()) in (2, 3)
+    for size in sizes.unique():
+        assert (windows[:, sizes == size].amax(dim=1) > 0).all()
+
+
 def test_a_small_map_is_its_own_windows() -> None:
     maps = torch.rand(3, 9, 5)
     assert torch.equal(windows_of(maps), maps)

@@ -108,6 +108,14 @@ def test_the_settings_above_are_those_of_the_demo() -> None:
     assert load_config(None, SETTINGS) == demo_config(24, 0)
 
 
+def test_another_encoder_trains_taggers_anew(demo: Path) -> None:
+    config = demo_config(24, 0)
+    other = config.encode.model_copy(update={"encoder": "efficientnet-lite0-384"})
+    changed = Runner(demo / "lake", config.model_copy(update={"encode": other}))
+    same = Runner(demo / "lake", config)
+    assert not same.pending("baseline") and len(changed.pending("baseline")) == 4
+
+
 def test_a_changed_clean_section_runs_only_what_reads_verdicts(demo_copy: Path) -> None:
     config = demo_config(24, 0)
     paper = config.model_copy(update={"clean": config.clean.model_copy(update={"cut": "paper"})})

@@ -153,7 +153,7 @@ def test_later_captions_that_repeat_tags_double_no_region(demo_copy: Path) -> No
 
 def test_missing_weights_stop_before_any_work(demo_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="needs weights"):
-        runner(demo_copy, ["ground.detector=groundingdino"]).run(first="ground", until="ground")
+        runner(demo_copy, ["ground.detector=groundingdino"]).check(["parse", "ground"])
     lost = [*SETTINGS, f"ground.weights={tmp_path / 'lost'}"]
     with pytest.raises(ModelError, match=r"lost: there is nothing"):
-        runner(demo_copy, lost).run(first="ground", until="ground")
+        runner(demo_copy, lost).check(["parse", "ground"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.tagger import Floats, Halves, Tagger
 from pipeline.demo import demo_config
 from pipeline.models import load_captioners, load_taggers
 from pipeline.refine import Refine, RefineAgain
@@ -100,29 +101,39 @@ def test_what_captions_say_of_a_fold_does_not_reach_its_models(
 @pytest.mark.parametrize(
     ("kind", "unit", "expected"),
     [
-        (Refine, "fold 0", {"refine": 1}),
-        (Refine, "fold 2", {"refine": 2}),
-        (RefineAgain, "fold 2", {"refine-again": 1}),
+        (Refine, "fold 0", {"judges": 1, "refine": 1}),
+        (Refine, "fold 2", {"judges": 2, "refine": 2}),
+        (RefineAgain, "fold 2", {"judges": 1, "refine-again": 1}),
         (RefineAgain, "captioner 2", {"captioner": 1}),
     ],
 )
 def test_what_nothing_runs_beside_has_two_threads(
-    demo: Path, tmp_path: Path, kind: type[Refine], unit: str, expected: dict[str, int]
-) -> None:
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Refine], unit: str,
+    expected: dict[str, int],
+) -> None:  # fmt: skip
     """By what torch is set to while they train."""
     seen: dict[str, int] = {}
 
     def watch(done: int, total: int, words: str) -> None:
         seen[words.split(" without ")[0]] = torch.get_num_threads()
 
+    scored = Tagger.score
+
+    def score(tagger: Tagger, features: Halves) -> Floats:
+        seen["judges"] = torch.get_num_threads()
+        return scored(tagger, features)
+
+    monkeypatch.setattr(Tagger, "score", score)
     before = torch.get_num_threads()
     with Lake.open(demo / "lake", read_only=True) as lake:
         stage = kind(demo_config(24, 0), 1)
         tables = {name: lake.query(sql) for name, sql in stage.inputs.items()}
         (tmp_path / "models").symlink_to(lake.path / "models")
         context = Context(tmp_path, stage.config, 1, lake.query, lake.batches, watch)
-        stage.run(Batch((unit,), tables), context)
-    torch.set_num_threads(before)
+        try:
+            stage.run(Batch((unit,), tables), context)
+        finally:
+            torch.set_num_threads(before)
     assert seen == expected
 
 

@@ -266,3 +266,10 @@ def test_a_path_that_would_be_a_pattern_is_refused(tmp_path: Path) -> None:
         Lake.create(tmp_path / "la*ke")
     assert not list(tmp_path.iterdir())
     Lake.create(tmp_path / "la ke [1]?'ü").close()
+
+
+def test_no_chunk_of_a_query_holds_many_maps(lake: Lake) -> None:
+    """DuckDB refuses a chunk of more than 2 GiB, which 17,120 feature maps would fill."""
+    found = lake.query("SELECT range AS number FROM range(20000) ORDER BY number").column(0)
+    assert found.to_pylist() == list(range(20000))
+    assert max(len(chunk) for chunk in found.chunks) <= 8192
