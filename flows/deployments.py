@@ -19,6 +19,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
 from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
@@ -156,7 +157,7 @@ def _deployment(client: SyncPrefectClient, name: str) -> Any:
 @contextmanager
 def _server() -> Iterator[SyncPrefectClient]:
     """A client of the server that PREFECT_API_URL names; what goes wrong is a `ServiceError`."""
-    url = os.environ.get("PREFECT_API_URL")
+    url = os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()  # of a profile
     hint = "start one with `prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
     if not url:
         # Without an address Prefect would start a server of its own that no worker knows.

@@ -141,6 +141,11 @@ class RecognitionDecoder(nn.Module):
         for parameter in self.fc.parameters():
             nn.init.zeros_(parameter)
 
+    @property
+    def silent(self) -> bool:
+        """Whether all its logits are 0, as before it has learned."""
+        return not any(bool(weight.any()) for weight in self.fc.parameters())
+
     def states(self, queries: Tensor) -> Tensor:
         """Label queries (L, text_dim) or (B, L, text_dim) as states (1 or B, L, H)."""
         together = queries if queries.ndim == 3 else queries[None]

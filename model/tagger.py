@@ -95,11 +95,12 @@ class Tagger(nn.Module):
 
     def forward(self, positions: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Logits (B, L) for positions (B, P, C), or (B, |chosen|) for some labels only."""
+        logits = self.read_out(positions, chosen)
+        if not self.training and self.decoder.silent:
+            return logits
         queries = self.queries if chosen is None else self.queries[chosen]
-        logits: Tensor = self.read_out(positions, chosen) + self.decoder(
-            queries, self.tokens(positions)
-        )
-        return logits
+        both: Tensor = logits + self.decoder(queries, self.tokens(positions))
+        return both
 
     def open_logits(self, positions: Tensor, queries: Tensor) -> Tensor:
         """Logits (B, M) of labels that it was not trained on, for queries (M, text_dim).

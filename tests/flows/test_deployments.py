@@ -96,3 +96,16 @@ def test_a_flow_that_is_not_deployed_is_still_told_as_such(lake: Path, cli: Cli)
     with serving((404, b"{}"), (404, b"{}")) as url:
         assert "run `tagwright deploy` first" in told(cli, lake, url, "trigger", "clean")
         assert "404" in told(cli, lake, url, "deploy")
+
+
+def test_the_address_may_come_from_a_profile(
+    lake: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / "profiles.toml").write_text(
+        'active = "own"\n\n[profiles.own]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+    )
+    settings = {"PREFECT_HOME": str(tmp_path), "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    done = cli("deploy", "--lake", lake, **settings)
+    assert done.returncode == 1
+    assert "no Prefect server answers at http://127.0.0.1:9/api" in done.stderr

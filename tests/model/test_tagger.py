@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.decoder import RecognitionDecoder
 from model.train import train_tagger
 from tests.model.helpers import SMALL, queries, scenes
 
@@ -97,3 +98,21 @@ def test_scores_of_any_number_of_images(images: int) -> None:
     np.testing.assert_allclose(
         tagger.score(features[:images]), tagger.score(features)[:images], atol=1e-6
     )
+
+
+def test_a_decoder_that_has_not_learned_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, targets = scenes(24, 4)
+    silent = train_tagger(features, targets, queries(4), SMALL.model_copy(update={"epochs": 0}))
+    learned = train_tagger(features, targets, queries(4), SMALL)
+    scores = [tagger.score(features) for tagger in (silent, learned)]
+    with monkeypatch.context() as patch:
+        patch.setattr(RecognitionDecoder, "silent", False)
+        for tagger, expected in zip((silent, learned), scores, strict=True):
+            assert np.array_equal(tagger.score(features), expected)
+    asked = []
+    monkeypatch.setattr(
+        RecognitionDecoder, "forward",
+        lambda _, labels, tokens: asked.append(1) or torch.zeros(len(tokens), len(labels)),
+    )  # fmt: skip
+    assert np.array_equal(silent.score(features), scores[0]) and not asked
+    assert not np.array_equal(learned.score(features), scores[1]) and asked
