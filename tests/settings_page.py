@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the config: `python -m tests.settings_page`; a test compares it."""
+"""Writes the tables of docs/settings.md: `python -m tests.settings_page`; a test compares them."""
 
 from __future__ import annotations
 
@@ -12,32 +12,13 @@ from pipeline.config import Config
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "settings.md"
-INTRODUCTION = """\
-# Settings
-
-Every setting with its default. `--set clean.cut=paper` changes one (values as in TOML), `--config FILE` many: TOML or YAML with a section for each stage, such as
-
-```
-seed = 7
-
-[clean]
-cut = "paper"
-spare = ["dog"]
-
-[baseline.tagger]
-encoder_epochs = 2
-```
-
-**Settings are not remembered.** Each command starts from the defaults, so say the same `--set` or `--config` to every `run`, `retrain`, `labels` edit, `trigger` and `schedule` of a lake; `tagwright plan` with them says what would run. A run without a setting that the last one had goes back to the default, and what was made with it is found again when it is said again. `runs.config` holds what each run had.
-
-Which sections a stage reads is in [architecture.md](architecture.md). `train` has presets of its own ([models.md](models.md)).
-"""  # noqa: E501
+MARK = "<!-- From here on written by tests/settings_page.py -->\n\n"
 RECIPES = ("baseline.tagger", "retrain.tagger", "retrain.finetune", "refine.tagger")
 
 
 def page() -> str:
-    """The whole page."""
-    parts = [INTRODUCTION]
+    """The whole page: what people wrote before the mark, and what the config says."""
+    parts = [PAGE.read_text(encoding="utf-8").split(MARK)[0], MARK]
     config = Config()
     for name, field in Config.model_fields.items():
         value = getattr(config, name)

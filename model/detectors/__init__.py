@@ -50,9 +50,8 @@ DETECTORS: dict[str, Callable[[Tagger, Sequence[str], DetectorSettings], Detecto
     "grounding-dino": _grounding_dino,
     "groundingdino": _groundingdino,
 }
-
-
 NEED_WEIGHTS = {"grounding-dino", "groundingdino"}
+"""The others find regions by what the tagger itself has learned."""
 
 
 def make_detector(
@@ -76,7 +75,7 @@ def check_detector(name: str, weights: Path | None) -> None:
     _known(name)
     if name in NEED_WEIGHTS:
         _weights(name, weights)
-    _exists(weights)
+    weights_digest(weights)
 
 
 def weights_digest(weights: Path | None) -> str | None:
@@ -87,7 +86,8 @@ def weights_digest(weights: Path | None) -> str | None:
     """
     if weights is None:
         return None
-    _exists(weights)
+    if not weights.exists():
+        raise ModelError(f"ground.weights {weights}: there is nothing; name a file or folder")
     files = weights.rglob("*") if weights.is_dir() else [weights]
     states = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     return _digest_of(weights, states)
@@ -102,11 +102,6 @@ def _weights(name: str, weights: Path | None) -> Path:
     if weights is None:
         raise ModelError(f"detector {name!r} needs weights; name them by --set ground.weights=PATH")
     return weights
-
-
-def _exists(weights: Path | None) -> None:
-    if weights is not None and not weights.exists():
-        raise ModelError(f"ground.weights {weights}: there is nothing; name a file or folder")
 
 
 # Fingerprints are asked for often, and weights are hundreds of megabytes.
