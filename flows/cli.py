@@ -11,11 +11,11 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows import certify, labels, models
+from flows import certify, labels, models, orders
 from flows.options import DEFAULT_LAKE, AsJson, ConfigFile, LakeDir, Settings, Workers
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ app.add_typer(certify.app, name="certify")
 app.command()(models.train)
 app.command()(models.tag)
 app.command()(models.evaluate)
+app.command()(orders.deploy)
+app.command()(orders.trigger)
+app.command()(orders.schedule)
 
 
 _INTERRUPTED = 130
@@ -332,47 +335,6 @@ def demo(
     from pipeline.work import cores
 
     print_demo(run_demo(out, scenes, seed, workers or cores(), Bars()), json_)
-
-
-@app.command()
-def deploy(
-    lake: LakeDir = DEFAULT_LAKE,
-    pool: Annotated[str, typer.Option(help="the Prefect work pool")] = "cpu",
-) -> None:
-    """Register the flows `clean` and `retrain` with the Prefect server."""
-    from flows.deployments import deploy_flows
-
-    for name in deploy_flows(lake, pool):
-        print(f"deployed {name}")
-
-
-@app.command()
-def trigger(
-    flow: Annotated[str, typer.Argument(help="clean or retrain")],
-    lake: LakeDir = DEFAULT_LAKE,
-    set: Settings = None,
-    wait: Annotated[bool, typer.Option(help="wait for its end")] = False,
-    json_: AsJson = False,
-) -> None:
-    """Start a flow through the Prefect server."""
-    from flows.deployments import trigger_flow
-
-    started: dict[str, Any] = trigger_flow(flow, lake, set, wait=wait)
-    print(json.dumps(started) if json_ else f"{started['name']}: {started['state']}")
-
-
-@app.command()
-def schedule(
-    flow: Annotated[str, typer.Argument(help="clean or retrain")],
-    cron: Annotated[str, typer.Option(help='such as "0 3 * * *"')],
-    lake: LakeDir = DEFAULT_LAKE,
-    set: Settings = None,
-    timezone: Annotated[str, typer.Option(help="of the cron times")] = "UTC",
-) -> None:
-    """Run a flow on a schedule."""
-    from flows.deployments import schedule_flow
-
-    print(schedule_flow(flow, lake, cron, timezone, set))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ import httpx
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.filters import WorkerFilter, WorkerFilterStatus
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
@@ -25,7 +26,7 @@ from pydantic import ValidationError
 
 from flows.clean import clean
 from flows.retrain import retrain
-from pipeline.config import load_config
+from pipeline.config import file_settings, load_config
 from pipeline.errors import PipelineError
 from storage.lake import Lake
 
@@ -69,20 +70,26 @@ def deploy_flows(lake: Path, pool: str) -> list[str]:
 
 
 def trigger_flow(
-    flow: str, lake: Path, settings: list[str] | None = None, *, wait: bool = False
-) -> dict[str, Any]:
+    flow: str, lake: Path, config: Path | None = None, settings: Sequence[str] = (), *,
+    tell: Callable[[str], None], wait: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Start a flow for a lake, and wait for its end if asked to.
+
+    Where no worker would start it, `tell` is told so first.
+
+    What the file `config` says travels with it, since a worker may run elsewhere.
 
     Raises:
         ConfigError: a setting is wrong.
         ServiceError: an unknown flow, one that is not deployed, no server, one that refuses, or
             (with `wait`) a run that did not complete.
     """
-    name, path = _known(flow), _absolute(lake)
-    load_config(None, settings or [])  # a mistake in it would show in the worker's log alone
-    parameters = {"lake": path, "settings": settings or []}
+    name, parameters = _known(flow), _parameters(lake, config, settings)
     with _server() as client:
-        _deployment(client, name)
+        pool = _deployment(client, name).work_pool_name
+        online = WorkerFilter(status=WorkerFilterStatus(any_=["ONLINE"]))
+        if not client.read_workers_for_work_pool(pool, online):
+            tell(f"no worker is there yet: {name} waits for `prefect worker start --pool {pool}`")
         # Called outside of an event loop it is not a coroutine; its type says both.
         run = cast(
             FlowRun,
@@ -99,17 +106,20 @@ def trigger_flow(
 
 
 def schedule_flow(
-    flow: str, lake: Path, cron: str, timezone: str, settings: list[str] | None = None
-) -> str:
+    flow: str, lake: Path, cron: str, timezone: str, config: Path | None = None,
+    settings: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Run a flow for a lake on a schedule; an earlier schedule of the same two is replaced.
+
+    What the file `config` says now travels with it; later changes of the file do not.
 
     Raises:
         ConfigError: a setting is wrong.
         ServiceError: an unknown flow, one that is not deployed, a bad cron text, no server, or one
             that refuses.
     """
-    name, path = _known(flow), _absolute(lake)
-    load_config(None, settings or [])
+    name, parameters = _known(flow), _parameters(lake, config, settings)
+    path = parameters["lake"]
     try:
         schedule = CronSchedule(cron=cron, timezone=timezone)
     except ValueError:
@@ -120,7 +130,6 @@ def schedule_flow(
     slug = f"lake-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
     with _server() as client:
         deployment = _deployment(client, name)
-        parameters = {"lake": path, "settings": settings or []}
         found = client.read_deployment_schedules(deployment.id)
         if known := next((known for known in found if known.slug == slug), None):
             # In one step: deleted first, it would be gone where the server refuses the new one.
@@ -145,6 +154,13 @@ def _absolute(lake: Path) -> str:
     """The lake's absolute path, since a worker runs elsewhere; it must be a lake."""
     Lake.open(lake, read_only=True).close()
     return str(lake.resolve())
+
+
+def _parameters(lake: Path, config: Path | None, settings: Sequence[str]) -> dict[str, Any]:
+    """What a flow is called with; a mistake in it would show in the worker's log alone."""
+    load_config(config, settings)
+    said = [*(file_settings(config) if config else []), *settings]
+    return {"lake": _absolute(lake), "settings": said}
 
 
 def _deployment(client: SyncPrefectClient, name: str) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -248,6 +249,24 @@ def _read(path: Path) -> dict[str, Any]:
             f"config {path}: expected sections with keys, got {type(values).__name__}"
         )
     return values or {}
+
+
+def file_settings(path: Path) -> list[str]:
+    """What a TOML or YAML file says, as `stage.key=value`: a file of one machine for another.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    load_config(path)
+    return [f"{key}={json.dumps(value)}" for key, value in _leaves(_read(path))]
+
+
+def _leaves(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def apply_setting(values: dict[str, Any], setting: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.errors import PlanError
 from pipeline.fingerprint import digest, digest_keys
+from pipeline.halfway import half_done
 from pipeline.plan import CYCLE, OUTSIDE, check_plan
 from pipeline.reporting import Quiet, Reporter
 from pipeline.returned import take_back
@@ -97,8 +98,8 @@ class Runner:
         """Tell what is wrong with the lake or the settings of some stages before any work.
 
         Raises:
-            PlanError: no images yet, a retraining before the first run, or settings that a stage
-                cannot do with.
+            PlanError: no images yet, a retraining before the first run or of what a run has half
+                cleaned, or settings that a stage cannot do with.
         """
         if not self.lake.scalar("SELECT count(*) FROM current_images"):
             raise PlanError(
@@ -109,8 +110,18 @@ class Runner:
             raise PlanError(
                 f"{self.lake.path}: nothing to retrain on yet; run `tagwright run` first"
             )
+        if "publish" in names and "clean" not in names and (left := self._half_done()):
+            raise PlanError(
+                f"{self.lake.path}: a run was interrupted, or is at work, and left {left}, so tags "
+                "are half cleaned; let it end, or go on with it by `tagwright run` and its settings"
+            )
         for name in names:
             CYCLE[name](self.config, self.cycle).check()
+
+    def _half_done(self) -> str | None:
+        before = stage_names(until="clean")
+        shards = [name for name in before if CYCLE[name].unit == "shard"]
+        return half_done(self.lake, shards, "clean", self.units(CYCLE["clean"](self.config, 0)))
 
     def run_stage(self, name: str, forced: bool = False) -> StageSummary:
         """Run one stage over all units that are not done."""

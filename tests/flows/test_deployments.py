@@ -65,8 +65,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("words", ["trigger clean", "schedule clean --cron @daily"])
 def test_settings_are_checked_before_the_server_is_asked(words: str, lake: Path, cli: Cli) -> None:
-    said = told(cli, lake, "http://127.0.0.1:1/api", *words.split(), "--set", "clean.cut=some")
+    nowhere, file = "http://127.0.0.1:1/api", lake.parent / "config.toml"
+    said = told(cli, lake, nowhere, *words.split(), "--set", "clean.cut=some")
     assert "clean.cut" in said
+    file.write_text("[clean]\ncuts = 'paper'\n")
+    said = told(cli, lake, nowhere, *words.split(), "--config", str(file))
+    assert "config clean.cuts: unknown key; did you mean cut?" in said
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,11 @@ def test_trigger_runs_both_flows_to_the_same_rows(
     deployed = cli("deploy", "--lake", lake, **service.environment)
     assert deployed.returncode == 0, deployed.stderr
     service.start_worker()
-    for flow in ("clean", "retrain"):
-        done = cli("trigger", flow, "--lake", lake, "--wait", "--json", *SET, **service.environment)
+    said = tmp_path / "config.yaml"
+    said.write_text(demo_config(24, 0).model_dump_json())
+    for words in (["clean", "--config", said], ["retrain", *SET]):
+        asked = ["--lake", lake, "--wait", "--json"]
+        done = cli("trigger", *words, *asked, **service.environment)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["state"] == "Completed"
     assert differs(demo / "lake", lake) == []
@@ -180,9 +183,10 @@ def test_another_schedule_takes_the_place_of_the_first_in_one_step(
     lake = tmp_path / "lake"
     Lake.create(lake).close()
     assert cli("deploy", "--lake", lake, **service.environment).returncode == 0
-    found = []
-    for cron, share in (("0 3 * * *", ".1"), ("0 4 * * *", ".2")):
-        words = ["--cron", cron, "--lake", lake, "--set", f"ingest.eval_share={share}"]
+    said, found = tmp_path / "config.toml", []
+    for cron, share in (("0 3 * * *", "0.1"), ("0 4 * * *", "0.2")):
+        said.write_text(f"[ingest]\neval_share = {share}\n")
+        words = ["--cron", cron, "--lake", lake, "--config", said, "--set", "seed=3"]
         done = cli("schedule", "clean", *words, **service.environment)
         assert done.returncode == 0, done.stderr
         with SyncPrefectClient(service.environment["PREFECT_API_URL"]) as client:
@@ -190,9 +194,22 @@ def test_another_schedule_takes_the_place_of_the_first_in_one_step(
             (schedule,) = client.read_deployment_schedules(deployment.id)
         assert isinstance(schedule.schedule, CronSchedule)
         assert schedule.schedule.cron == cron
-        assert schedule.parameters["settings"] == [f"ingest.eval_share={share}"]
+        assert schedule.parameters["settings"] == [f"ingest.eval_share={share}", "seed=3"]
         found.append(schedule.id)
     assert found[0] == found[1]
+
+
+def test_without_a_worker_a_trigger_says_what_it_waits_for(
+    tmp_path: Path, service: Service, cli: Cli
+) -> None:
+    lake = tmp_path / "lake"
+    Lake.create(lake).close()
+    deployed = cli("deploy", "--lake", lake, "--pool", "idle", **service.environment)
+    assert deployed.returncode == 0, deployed.stderr
+    done = cli("trigger", "clean", "--lake", lake, "--json", **service.environment)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["state"] == "Scheduled"
+    assert "clean waits for `prefect worker start --pool idle`" in done.stderr
 
 
 def test_mistakes_are_one_clear_line(demo: Path, service: Service, cli: Cli) -> None:

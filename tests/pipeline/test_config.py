@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import FINE_TUNING, Config, load_config
+from pipeline.config import FINE_TUNING, Config, file_settings, load_config
 from pipeline.errors import ConfigError
 
 
@@ -49,3 +49,29 @@ def test_a_mistake_is_named(setting: str, says: str) -> None:
         load_config(None, [setting])
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+SAID = """
+seed = 7
+[clean]
+cut = "paper"
+spare = ["dog, small", "no", "1e3", "yellow: \\u00e9"]
+[retrain]
+clean_subset = "SELECT image_id FROM tags WHERE name <> 'a = b' # \\"all\\" of them"
+[retrain.finetune]
+encoder_epochs = 2
+lr = 1e-5
+"""
+
+
+def test_what_a_file_says_is_the_same_as_settings(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(SAID)
+    config = load_config(file)
+    assert config.clean.spare[-1] == "yellow: \u00e9"
+    assert load_config(None, file_settings(file)) == config
+    file.write_text("[clean]\ncuts = 3\n")
+    with pytest.raises(ConfigError, match=r"did you mean cut\?"):
+        file_settings(file)
+    file.write_text("")
+    assert file_settings(file) == []
