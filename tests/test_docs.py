@@ -16,6 +16,8 @@ from parsing.registry import PARSERS
 from pipeline.exporters import EXPORTERS
 from pipeline.plan import CYCLE
 from pipeline.readers import READERS
+from pipeline.readers.base import _SPLITS, CAPTION_COLUMNS, IMAGE_COLUMNS
+from pipeline.returned import VANISHED
 from pipeline.rules import RULES
 from storage.lake import Lake
 from storage.schemas import TABLES
@@ -111,6 +113,22 @@ def test_every_setting_is_told_with_its_default() -> None:
 )
 def test_every_registered_name_is_told(name: str) -> None:
     assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", DOCS, re.IGNORECASE)
+
+
+def test_every_format_and_reject_is_told_on_the_page_of_sources() -> None:
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([^|]+) \| .+ \|$", page, re.MULTILINE)
+    told = {name for cell in cells for name in re.findall(r"[\w-]+", cell)}
+    assert {*READERS, *EXPORTERS} <= told
+    files = [*(ROOT / "pipeline" / "readers").glob("*.py"), ROOT / "pipeline" / "ingest.py"]
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
+    reasons = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', code))
+    assert "missing-image" in reasons and {*reasons, VANISHED} <= told
+    for names in (IMAGE_COLUMNS, CAPTION_COLUMNS):
+        assert ", ".join(names) in page
+    for split in ("train", "eval"):
+        said = [name for name, known in _SPLITS.items() if known == split]
+        assert all(re.search(rf"\b{name}\b", page) for name in said)
 
 
 @pytest.mark.parametrize("registry", ["PARSERS", "ENCODERS", "DETECTORS", "RULES", "READERS"])
