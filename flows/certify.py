@@ -29,7 +29,7 @@ def show(
         _refuse_misplaced(context, context.invoked_subcommand)
         return
     from flows.show import print_certificate
-    from pipeline.certificate import certificate, harmed
+    from pipeline.certificate import certificate, harmed, judged
     from pipeline.config import load_config
     from storage.lake import Lake
 
@@ -37,7 +37,8 @@ def show(
     with Lake.open(lake, read_only=True) as opened:
         found = certificate(opened)
     names = [tag.name for tag in harmed(found, settings)]
-    print_certificate(found.to_dict() if found else None, names, limit, json_)
+    told = len(judged(found, settings))
+    print_certificate(found.to_dict() if found else None, names, told, limit, json_)
 
 
 def _refuse_misplaced(context: typer.Context, command: str) -> None:
@@ -62,7 +63,8 @@ def sample(
     ] = False,
 ) -> None:
     """Draw questions for a person, over all tags and what cleaning made of them."""
-    from pipeline.answers import draw, write_questions
+    from pipeline.answers import coverage, draw, write_questions
+    from pipeline.config import PublishConfig
     from pipeline.errors import PlanError
     from storage.lake import Lake
 
@@ -73,9 +75,16 @@ def sample(
         )
     with Lake.open(lake, read_only=True) as opened:
         rows = draw(opened, size, seed, truth=truth)
+        least = PublishConfig().min_answers
+        told, dropping, enough = coverage(opened, size, least)
     write_questions(out, rows)
     known = sum(row["answer"] != "" for row in rows)
     print(f"{out}: {len(rows)} questions, {known} answered; next: tagwright certify answers {out}")
+    if told < dropping:
+        print(
+            f"of {dropping} tags that cleaning took something from, about {told} get the {least} "
+            f"answers that tell whether it harmed them; all do with --size {enough}"
+        )
 
 
 @app.command()

@@ -168,11 +168,14 @@ def print_demo(result: dict[str, Any], as_json: bool) -> None:
 
 
 def print_certificate(
-    found: dict[str, Any] | None, harmed: Sequence[str], limit: int, as_json: bool
+    found: dict[str, Any] | None, harmed: Sequence[str], judged: int, limit: int, as_json: bool
 ) -> None:
-    """A cleaning certificate; the tags `harmed` keep the lake from being published."""
+    """A cleaning certificate; the tags `harmed` keep the lake from being published.
+
+    `judged` says of how many tags there are answers enough to tell.
+    """
     if as_json:
-        print_json({"certificate": found, "harmed": harmed})
+        print_json({"certificate": found, "harmed": harmed, "judged": judged})
         return
     if found is None:
         print("no certificate: no answers yet; draw questions: tagwright certify sample --out FILE")
@@ -186,6 +189,10 @@ def print_certificate(
     ]
     _draw(rows, list(rows[0]), f"{found['answers']} answers by {' and '.join(found['sources'])}")
     print(found["method"])
+    print(
+        f"harm can be told of {judged} of {found['dropping']} tags that cleaning took something "
+        "from; the others have too few answers (publish.min_answers)"
+    )
     for name in harmed:
         print(f"harmed: {name}; it keeps `tagwright run` from publishing")
 

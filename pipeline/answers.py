@@ -41,6 +41,11 @@ _PAIRS = """
     FROM tag_strata s JOIN current_labels l USING (tag_id) JOIN current_images i USING (image_id)
     ORDER BY s.tag_id, s.stratum, s.image_id
 """
+_CELLS = """
+    SELECT tag_id, stratum = 'dropped' AS dropped, stratum <> 'below-threshold' AS candidate,
+           count(*) AS pairs
+    FROM tag_strata GROUP BY tag_id, stratum ORDER BY tag_id, stratum
+"""
 _RIGHT = f"SELECT DISTINCT image_id, tag_id FROM ({TRUTH}) WHERE tag_id IS NOT NULL"
 _KNOWN = "SELECT DISTINCT image_id FROM current_truth"
 
@@ -100,6 +105,33 @@ def chances(cell_sizes: Doubles, size: int) -> Doubles:
         if not (chance[~sure] > 1).any():
             return chance
         sure |= chance > 1
+
+
+def coverage(lake: Lake, size: int, least: int) -> tuple[int, int, int]:
+    """What `size` questions can say of single tags.
+
+    Returns:
+        The tags that cleaning took something from of which `least` answers about candidates, or
+        about all where there are fewer, are to be expected; how many such tags there are; and the
+        questions that all of them take.
+    """
+    cells = lake.query(_CELLS).to_pydict()
+    pairs = np.array(cells["pairs"], np.int64)
+    candidates = pairs * np.array(cells["candidate"], bool)
+    of_tag = np.unique(cells["tag_id"], return_inverse=True)[1]
+    dropping = np.bincount(of_tag, cells["dropped"]) > 0
+    wanted = np.minimum(least, np.bincount(of_tag, candidates)) - 1e-6
+    of_pair, first = np.repeat(pairs, pairs).astype(float), np.cumsum(pairs) - pairs
+
+    def told(asked: int) -> int:
+        answers = np.bincount(of_tag, chances(of_pair, asked)[first] * candidates)
+        return int((dropping & (answers > wanted)).sum())
+
+    few, enough = 0, int(pairs.sum())
+    while enough - few > 1:
+        asked = (few + enough) // 2
+        few, enough = (few, asked) if told(asked) == dropping.sum() else (asked, enough)
+    return told(size), int(dropping.sum()), enough
 
 
 def systematic(chance: Doubles, order: Ints, random: np.random.Generator) -> Ints:

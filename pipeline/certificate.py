@@ -83,6 +83,7 @@ class Certificate:
 
     answers: int
     sources: tuple[str, ...]
+    dropping: int  # tags that cleaning took something from, with answers or without
     overall: TagCertificate
     tags: tuple[TagCertificate, ...]
 
@@ -90,6 +91,7 @@ class Certificate:
         """As plain values; a figure is {estimate, low, high}."""
         return {
             "answers": self.answers, "sources": list(self.sources), "method": METHOD,
+            "dropping": self.dropping,
             "overall": _plain(self.overall), "tags": [_plain(tag) for tag in self.tags],
         }  # fmt: skip
 
@@ -124,15 +126,24 @@ def certificate_of(tables: Mapping[str, pa.Table]) -> Certificate | None:
     sizes = np.sum(list(pairs.values()), axis=0)
     overall = _figures(random, "all tags", "all", sizes, everything, pooled)
     sources = tuple(sorted(set(answers["source"])))
-    return Certificate(len(answers["tag_id"]), sources, overall, tuple(rows))
+    dropping = sum(bool(of_tag[0]) for of_tag in pairs.values())
+    return Certificate(len(answers["tag_id"]), sources, dropping, overall, tuple(rows))
 
 
 def harmed(found: Certificate | None, config: PublishConfig) -> list[TagCertificate]:
     """Tags that surely lost more than is allowed: by the lower end of the interval."""
+    return [tag for tag in judged(found, config) if tag.lost.low > config.allow_harm]
+
+
+def judged(found: Certificate | None, config: PublishConfig) -> list[TagCertificate]:
+    """Tags that cleaning took something from, with answers enough to say whether it harmed them.
+
+    Of a tag with fewer candidates than that, answers about all of them are enough.
+    """
     return [
         tag
         for tag in (found.tags if found else ())
-        if tag.answers >= config.min_answers and tag.lost.low > config.allow_harm
+        if tag.dropped and tag.answers >= min(config.min_answers, tag.candidates)
     ]
 
 

@@ -3,7 +3,10 @@ may read."""
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -59,7 +62,7 @@ class Publish(Stage):
                 f'{row["balance"]}; see `tagwright sql "SELECT * FROM shard_balance"`'
             )
         if tags := harmed(certificate_of(batch.tables), self.config.publish):
-            raise HarmError(_refusal(tags, self.config.publish))
+            raise HarmError(_refusal(tags, self.config.publish, self.config.clean.spare))
         (totals,) = batch["totals"].to_pylist()
         counts = Counts(totals["candidates"], totals["tags"], totals["dropped"])
         publication = digest([context.cycle, batch["works"].column(0).to_pylist()])
@@ -74,13 +77,15 @@ class Publish(Stage):
         return Result(rows, {batch.unit: counts}, publication)
 
 
-def _refusal(tags: list[TagCertificate], config: PublishConfig) -> str:
+def _refusal(tags: list[TagCertificate], config: PublishConfig, spared: Sequence[str]) -> str:
+    """What is harmed and what to do; settings are not remembered, so tags spared before stay."""
     worst = tags[0]
-    lost, names = worst.lost, ", ".join(tag.name for tag in tags)
+    lost, names = worst.lost, [*spared, *(tag.name for tag in tags)]
+    setting = shlex.quote(f"clean.spare={json.dumps(names, ensure_ascii=False)}")
     return (
         f"publish: cleaning loses {lost.estimate:.0%} of the right tags {worst.name!r} (95 % "
         f"interval {lost.low:.0%} to {lost.high:.0%}, {worst.answers} answers), allowed are "
-        f"{config.allow_harm:.0%}; `--set 'clean.spare=[{names}]'` leaves "
+        f"{config.allow_harm:.0%}; `--set {setting}` leaves "
         f"{'it' if len(tags) == 1 else f'all {len(tags)} that lose so much'} alone, "
         f"`--set publish.allow_harm={math.ceil(lost.low * 100) / 100}` allows it"
     )

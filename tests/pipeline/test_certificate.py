@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.answers import chances, draw, read_answers, systematic, write_questions
-from pipeline.certificate import STRATA, Certificate, certificate, certificate_of, harmed
-from pipeline.config import CleanConfig, PublishConfig
+from pipeline.answers import chances, coverage, draw, read_answers, systematic, write_questions
+from pipeline.certificate import STRATA, Certificate, certificate, certificate_of, harmed, judged
+from pipeline.config import CleanConfig, PublishConfig, load_config
 from pipeline.demo import demo_config
 from pipeline.errors import HarmError, SourceError
 from pipeline.report import write_report
@@ -159,14 +161,30 @@ def test_a_harmed_tag_is_seen_once_enough_was_asked() -> None:
     some = found.asked(40, 0)
     assert [tag.name for tag in harmed(some, PublishConfig())] == ["tag 0"]
     assert harmed(some, PublishConfig(allow_harm=0.5)) == []
-    assert harmed(some, PublishConfig(min_answers=21)) == []
+    nearly = found.asked(32, 0)
+    assert [tag.name for tag in harmed(nearly, PublishConfig())] == ["tag 0"]
+    assert harmed(nearly, PublishConfig(min_answers=20)) == []
     half = found.asked(20, 0)  # what may be is not yet what is
     assert half is not None
     assert max(tag.lost.high for tag in half.tags) > 0.5
     assert harmed(half, PublishConfig(allow_harm=0.5)) == []
     few = found.asked(4, 0)
     assert few is not None
-    assert harmed(few, PublishConfig()) == []
+    assert harmed(few, PublishConfig()) == judged(few, PublishConfig()) == []
+    assert few.dropping == 2
+
+
+def test_of_a_rare_tag_all_answers_are_enough() -> None:
+    """Two of three right ones dropped; of another tag, as rare, nothing."""
+    found = Population(
+        np.repeat([0, 1], [3, 3]), np.array([0, 0, 2, 2, 2, 2]), np.ones(6, bool)
+    )  # fmt: skip
+    some = found.asked(6, 0)
+    assert some is not None and some.dropping == 1
+    assert [tag.name for tag in judged(some, PublishConfig())] == ["tag 0"]
+    assert [tag.name for tag in harmed(some, PublishConfig())] == ["tag 0"]
+    assert harmed(some, PublishConfig(allow_harm=0.7)) == []
+    assert judged(found.asked(2, 0), PublishConfig()) == []
 
 
 def test_rare_tags_have_their_share() -> None:
@@ -272,13 +290,24 @@ def test_a_harmed_tag_is_not_published(demo_copy: Path, tmp_path: Path) -> None:
         read_answers(lake, file)
         strict = config.publish.model_copy(update={"allow_harm": 0.0, "min_answers": 1})
         names = [tag.name for tag in harmed(certificate(lake), strict)]
-    assert names
+        told, dropping, enough = coverage(lake, 3, 5)
+        assert told < dropping >= len(names) > 1
+        assert coverage(lake, enough, 5)[:2] == (dropping, dropping)
+        assert coverage(lake, enough - 1, 5)[0] < dropping
     published = "SELECT count(*) FROM publications"
     runner = Runner(path, config.model_copy(update={"publish": strict}))
     before = runner.lake.scalar(published)
     with pytest.raises(HarmError, match=rf"right tags '{names[0]}'.*clean\.spare=.*allow_harm="):
         runner.run(until="publish")
     assert runner.lake.scalar(published) == before
+    # Who follows the advice twice spares both.
+    part = config.clean.model_copy(update={"spare": tuple(names[1:])})
+    runner = Runner(path, config.model_copy(update={"publish": strict, "clean": part}))
+    with pytest.raises(HarmError) as refused:
+        runner.run(until="publish")
+    advice = re.search(r"--set (.+?)` leaves", str(refused.value))
+    assert advice is not None
+    assert sorted(load_config(None, shlex.split(advice[1])).clean.spare) == sorted(names)
     spared = config.clean.model_copy(update={"spare": tuple(names)})
     runner = Runner(path, config.model_copy(update={"publish": strict, "clean": spared}))
     assert runner.run(until="publish")[-1].ran == 1
