@@ -65,7 +65,7 @@ def _rows(curve: Mapping[float, Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _curve(
     folder: Path, scenes: int, seed: int, recipe: Mapping[str, Any]
 ) -> dict[float, dict[str, dict[str, float | None]]]:
-    if taken := {"wrong", "eval_scenes"} & recipe.keys():
+    if taken := {"wrong", "eval_scenes", "seed"} & recipe.keys():
         raise PlanError(f"--set {min(taken)}: noise sets that itself; other faults can be set")
     config = demo_config(scenes, seed)
     curve = {}

@@ -23,6 +23,7 @@ from bench.peers import ours, peers
 from bench.ranking import Bools, Pair, as_row, compare
 from pipeline.config import Config
 from pipeline.demo import demo_config, run_demo
+from pipeline.errors import PlanError
 from pipeline.reporting import Quiet
 from pipeline.scoring import TAG_SETS, TRUTH, UNCLEAR, score_tags
 from pipeline.work import cores
@@ -106,7 +107,15 @@ def run(
 
 
 def place_of(out: Path, seed: int, settings: Mapping[str, Any]) -> tuple[Path, int, dict[str, Any]]:
-    """The folder of a demo with these settings, how many scenes it has, and the other settings."""
+    """The folder of a demo with these settings, how many scenes it has, and the other settings.
+
+    Raises:
+        PlanError: no evaluation scenes, or a seed that is not the benchmark's own.
+    """
+    if "seed" in settings:
+        raise PlanError("--set seed: give --seed N, which also seeds the training")
+    if settings.get("eval_scenes") == 0:
+        raise PlanError("--set eval_scenes=0: mAP is measured on these scenes; leave some")
     recipe = dict(settings)
     scenes = number(recipe, "scenes", SCENES)
     recipe.pop("scenes", None)

@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.columns import Floats
 from pipeline.dataset import Ints
+from pipeline.errors import PipelineError
 
 STEPS = 12
 ENOUGH = 1e-4
@@ -27,6 +28,10 @@ SEEDED = 64
 """Points per cluster that the first centres are chosen of."""
 CANDIDATES = 8
 """Points that are tried for each further first centre."""
+_NO_NUMBERS = (
+    "region features hold values that are no numbers, as of damaged weights; see that the "
+    "encoder's are whole, and encode and ground again"
+)
 
 
 def fit_centres(points: Floats, clusters: int, seed: int) -> Floats:
@@ -59,6 +64,9 @@ def distances_to(points: Floats, centres: Floats) -> Floats:
     """The distance (R, K) of each point (R, D) to each centre (K, D).
 
     That of a point does not depend on the points beside it.
+
+    Raises:
+        PipelineError: a point is no number.
     """
     import faiss
 
@@ -66,6 +74,8 @@ def distances_to(points: Floats, centres: Floats) -> Floats:
     index.add(np.ascontiguousarray(centres, np.float32))
     with _row_by_row():
         squared, label = index.search(np.ascontiguousarray(points, np.float32), len(centres))
+    if label.min(initial=0) < 0:  # it is near to nothing
+        raise PipelineError(_NO_NUMBERS)
     away: Floats = np.empty_like(squared)
     np.put_along_axis(away, label, np.sqrt(squared), axis=1)
     return away
@@ -84,11 +94,11 @@ def projected(points: Floats) -> Floats:
     An order that is the points' own; single channels are often 0 for many regions.
 
     Raises:
-        ValueError: a point is no number.
+        PipelineError: a point is no number.
     """
     places: Floats = np.einsum("rd,d->r", points, _direction(points.shape[1]))
     if not np.isfinite(places).all():
-        raise ValueError("region features hold values that are no numbers; encode the images again")
+        raise PipelineError(_NO_NUMBERS)
     return places
 
 

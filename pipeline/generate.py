@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.columns import Floats, constant, table_of
 from pipeline.dataset import SAID, Images, Ints, Vocabulary, columns_by_row, images_of
+from pipeline.errors import PipelineError
 from pipeline.ingest import caption_id
 from pipeline.models import FoldTagger, load_captioners, load_taggers
 from pipeline.stage import Batch, Context, Counts, Result, Stage
@@ -47,6 +48,9 @@ class Generate(Stage):
         """Scores of the best and of the caption's own tags; one caption per image.
 
         An image that no model has not seen has none, and keeps the tags of its captions.
+
+        Raises:
+            PipelineError: a model gives scores that are no numbers.
         """
         images = images_of(batch["features"])
         folds = images.folds(self.config.baseline.folds)
@@ -59,6 +63,11 @@ class Generate(Stage):
             judge = self.taggers[fold]
             own = self._own(part, judge.vocabulary, batch["caption_tags"])
             values = judge.tagger.score(part.features)
+            if not np.isfinite(values).all():
+                raise PipelineError(
+                    f"generate: model {judge.digest[:12]} gives scores that are no numbers, so its "
+                    "training went wrong; lower encoder_lr in baseline.tagger and refine.tagger"
+                )
             scores.append(self._score_rows(part, judge, values, own))
             captions += self._captions(part, fold, values)
         rows_out = {"captions": table_of("captions", captions)}

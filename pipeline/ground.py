@@ -10,14 +10,13 @@ images: those in which the whole images' held-out scores expect most wrong tags.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 
 from model.crops import crop_features, cut
@@ -36,13 +35,14 @@ from pipeline.dataset import (
     images_of,
     vocabulary_of,
 )
-from pipeline.errors import SourceError
+from pipeline.errors import PlanError, SourceError
 from pipeline.fingerprint import digest
 from pipeline.models import load_taggers
 from pipeline.pictures import picture_bytes
 from pipeline.returned import VANISHED
 from pipeline.rules.base import Bools
 from pipeline.stage import Batch, Context, Counts, Result, Stage
+from pipeline.ungrounded import BUDGET, GONE, NO_FEATURES, NO_JUDGE, NOT_FOUND, ungrounded
 
 # Later captions repeat tags of images of other shards: what an earlier shard has evidence for is
 # grounded with that one. Earlier by the order of ingest, whichever is done first.
@@ -124,8 +124,16 @@ class Ground(Stage):
         }  # fmt: skip
 
     def check(self) -> None:
-        """Look the detector and its weights up, so that mistakes are told before any work."""
-        check_detector(self.config.ground.detector, self.config.ground.weights)
+        """Look detector, weights and encoder up, so that mistakes are told before any work."""
+        config = self.config.ground
+        check_detector(config.detector, config.weights)
+        if config.features == "crops":
+            _ = self._encoder
+        elif config.encoder:
+            raise PlanError(
+                f"ground.encoder {config.encoder}: only crops are looked at by an encoder of their "
+                "own; add --set ground.features=crops, or leave it out"
+            )
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -174,16 +182,15 @@ class Ground(Stage):
                 regions.append(table)
                 features.append(pooled)
         table = pa.concat_tables(regions)
-        seen, unjudged = (
-            pa.array([images.ids[row] for row in np.flatnonzero(which)], pa.string())
-            for which in (looked_at, ~judged)
-        )
-        ungrounded = _ungrounded(candidates, table, batch["labels"], seen, unjudged)
+        gone = {row["image_id"] for row in rejects}
+        why = self._why(images, folds, looked_at, gone)
+        version = batch["labels"].column(0)[0].as_py() if batch["labels"].num_rows else None
+        missing = ungrounded(candidates, table, version, why)
         grounded = table.select(["image_id", "tag_id"]).group_by(["image_id", "tag_id"])
-        kept = grounded.aggregate([]).num_rows + ungrounded.num_rows
+        kept = grounded.aggregate([]).num_rows + missing.num_rows
         rows_out = {
             "regions": table, "region_features": pa.concat_tables(features),
-            "verdicts": ungrounded, "rejects": table_of("rejects", rejects),
+            "verdicts": missing, "rejects": table_of("rejects", rejects),
         }  # fmt: skip
         return Result(rows_out, {batch.unit: Counts(candidates.num_rows, kept)})
 
@@ -194,6 +201,30 @@ class Ground(Stage):
         found = context.query(_DOUBTFUL, {"least": self.least, "images": image_ids})
         doubtful = set(found.column("image_id").to_pylist())
         return np.array([image_id in doubtful for image_id in image_ids], bool)
+
+    def _why(
+        self, images: Images, folds: Ints, looked_at: Bools, gone: set[str]
+    ) -> Callable[[str, int], str]:
+        """Why an image has no region of a tag: by the image, or by what detectors can look for."""
+        of_image = dict(zip(images.ids, zip(folds.tolist(), looked_at, strict=True), strict=True))
+        places = {
+            fold: {tag_id: place for place, tag_id in enumerate(asked.tag_ids)}
+            for fold, asked in self.asked.items()
+        }
+
+        def why(image_id: str, tag_id: int) -> str:
+            fold, looked = of_image.get(image_id, (None, False))
+            if fold is None:
+                return NO_FEATURES
+            if fold not in self.taggers:
+                return NO_JUDGE
+            if image_id in gone:
+                return GONE
+            if not looked:
+                return BUDGET
+            return self.detectors[fold].refuses(places[fold][tag_id]) or NOT_FOUND
+
+        return why
 
     def _detect(
         self, part: Images, views: Sequence[View], fold: int, candidates: pa.Table
@@ -317,38 +348,3 @@ def _strongest_other(scores: Floats, own: Ints, asked: Vocabulary) -> tuple[Ints
     # A tag that is the only one of its kind has no rival; it is its own.
     best = np.where(rivals[rows, best] < 0, own, best)
     return best, scores[rows, best].astype(np.float32)
-
-
-def _ungrounded(
-    candidates: pa.Table, regions: pa.Table, labels: pa.Table, looked_at: pa.Array,
-    unjudged: pa.Array,
-) -> pa.Table:  # fmt: skip
-    """A verdict for each candidate without a region, which says why."""
-    missing = candidates.join(
-        regions.select(["image_id", "tag_id"]), ["image_id", "tag_id"], join_type="left anti",
-        use_threads=False,
-    ).sort_by([("image_id", "ascending"), ("tag_id", "ascending")])  # fmt: skip
-    count = missing.num_rows
-    version = labels.column(0)[0].as_py() if labels.num_rows else None
-    nothing = [None] * count
-    of_image = missing.column("image_id").combine_chunks()
-    reasons = pc.if_else(
-        pc.is_in(of_image, value_set=looked_at),
-        "the detector found no region", "not looked at: few wrong tags to expect (ground.budget)",
-    )  # fmt: skip
-    no_judge = "not looked at: there is no model that has not seen the image"
-    reasons = pc.if_else(pc.is_in(of_image, value_set=unjudged), no_judge, reasons)
-    return table_of(
-        "verdicts",
-        {
-            "image_id": of_image,
-            "label_version": constant(version, count, pa.string()),
-            "tag_id": missing.column("tag_id").combine_chunks(),
-            "rule": constant("ungrounded", count, pa.string()),
-            "verdict": constant("keep", count, pa.string()),
-            "score": nothing,
-            "threshold": nothing,
-            "reason": reasons,
-            "region_id": nothing,
-        },
-    )

@@ -258,6 +258,12 @@ def test_settings_of_benchmarks_are_checked(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(PlanError, match=r"--set .*give a .*number"):
             run_benchmark(name, tmp_path, (0,), tmp_path, [setting])
+    for name, setting, says in (
+        ("planted", "seed=7", "--seed N"), ("planted", "eval_scenes=0", "leave some"),
+        ("budget", "seed=7", "--seed N"), ("noise", "seed=7", "sets that itself"),
+    ):  # fmt: skip
+        with pytest.raises(PlanError, match=says):
+            run_benchmark(name, None, (0,), tmp_path, [setting])
     for wrong in ("1", "-.1"):
         with pytest.raises(PlanError, match="give a share"):
             run_benchmark("photos", tmp_path, (0,), tmp_path, [f"wrong={wrong}"])

@@ -50,3 +50,9 @@ class AttentionDetector:
                 ]
             )  # fmt: skip
         return found
+
+    def refuses(self, label: int) -> str | None:
+        """See `Detector.refuses`."""
+        if label < self.tagger.labels:
+            return None
+        return "not looked for: the model that judges the image has not learned the tag"

@@ -46,3 +46,6 @@ class Detector(Protocol):
 
         The list begins with the labels of the tagger; the rest it has not learned.
         """
+
+    def refuses(self, label: int) -> str | None:
+        """Why a label cannot be looked for; None where it can."""

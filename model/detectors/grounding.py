@@ -19,7 +19,7 @@ from torchvision.ops import nms
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from model.detectors.base import Detection, View
-from model.detectors.prompts import Prompt, pack
+from model.detectors.prompts import MOST_PIECES, Prompt, fits, pack
 from model.encoder import MEAN, STD
 
 SHORTER, LONGER = 800, 1333
@@ -82,6 +82,12 @@ class GroundingDetector:
         for detections in found:
             detections.sort(key=lambda d: (d.label, -d.score, d.box))
         return found
+
+    def refuses(self, label: int) -> str | None:
+        """See `Detector.refuses`."""
+        if fits(self.names[label]):
+            return None
+        return f"not looked for: no prompt of {MOST_PIECES} word pieces can hold the tag's name"
 
     @torch.inference_mode()
     def _look(

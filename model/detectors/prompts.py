@@ -29,7 +29,7 @@ def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
     """Prompts that hold each label once, sorted by name, so that their order changes nothing.
 
     `labels` are places in `names`; [CLS] is piece 0 and every name is followed by a full stop. A
-    name without pieces, or with more than a prompt may hold, is in none: it cannot be looked for.
+    name that does not fit (`fits`) is in none: it cannot be looked for.
     """
     prompts: list[Prompt] = []
     words: list[str] = []
@@ -38,7 +38,7 @@ def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
     for label in sorted(set(labels), key=lambda place: (names[place], place)):
         name = _clean(names[label])
         length = _length(name)
-        if not length or length + 3 > MOST_PIECES:
+        if not fits(name):
             continue
         if used + length + 1 > MOST_PIECES:
             prompts.append(Prompt(" ".join(words), spans, used))
@@ -49,6 +49,11 @@ def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
     if words:
         prompts.append(Prompt(" ".join(words), spans, used))
     return prompts
+
+
+def fits(name: str) -> bool:
+    """Whether a prompt can hold the name: it has word pieces, and not more than a prompt may."""
+    return 0 < _length(_clean(name)) <= MOST_PIECES - 3
 
 
 def tokenize(texts: Sequence[str]) -> Any:

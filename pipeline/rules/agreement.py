@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from model.metrics import log_odds
 from pipeline.config import CleanConfig
-from pipeline.rules.base import Opinions, TagEvidence, left_alone
+from pipeline.rules.base import Opinions, TagEvidence, left_alone, unjudgeable
 from pipeline.rules.noise import supports, wrong_posterior
 
 REGION_SHARE = 0.25
@@ -30,8 +30,7 @@ look at regions counts in full; it counts as much as images held out of training
 def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     """Drop the tags that are likely enough wrong."""
     clearest, regions = evidence.best_region(evidence.region_scores)
-    if evidence.images < config.min_regions or not len(evidence.absent_scores):
-        why = f"only {evidence.images} images of {evidence.name}: left alone"
+    if why := unjudgeable(evidence, evidence.images, "images", config):
         return left_alone(evidence, regions, why)
     of_image = supports(evidence)
     weight = of_image.copy()

@@ -83,6 +83,15 @@ Rule = Callable[[TagEvidence, CleanConfig, int], Opinions]
 """(evidence of a tag, config, seed) -> a row per image, in the order of `image_ids`."""
 
 
+def unjudgeable(evidence: TagEvidence, count: int, what: str, config: CleanConfig) -> str | None:
+    """Why a tag cannot be judged: too few images or regions, or none to compare them with."""
+    if count < config.min_regions:
+        return f"only {count} {what} of {evidence.name}: left alone"
+    if not len(evidence.absent_scores):
+        return f"no score of an image without {evidence.name} to compare with: left alone"
+    return None
+
+
 def left_alone(evidence: TagEvidence, regions: Ints, why: str) -> Opinions:
     """Keep all, because the tag is too rare to be judged."""
     nothing = np.full(evidence.images, np.nan, np.float32)

@@ -14,7 +14,7 @@ from pipeline.clustering import SAMPLED, distances_to, fit_centres
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.regions import Held, Regions
-from pipeline.rules.base import Opinions, TagEvidence, left_alone
+from pipeline.rules.base import Opinions, TagEvidence, left_alone, unjudgeable
 from pipeline.rules.noise import supports, wrong_posterior
 
 PAPER_SHARE = 0.1
@@ -63,8 +63,7 @@ def _median(values: Floats) -> float:
 
 def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     """Drop the images whose nearest region is among the farthest of the tag."""
-    if len(evidence.features) < config.min_regions or not len(evidence.absent_scores):
-        why = f"only {len(evidence.features)} regions of {evidence.name}: left alone"
+    if why := unjudgeable(evidence, len(evidence.features), "regions", config):
         return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative
@@ -79,8 +78,11 @@ def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
         expected = share * (len(nearest) + len(evidence.unseen_scores)) * seen
         # Of a few images with a region among many, more may be expected wrong than there are.
         cut = min(int(expected), len(nearest))
-    limit = float(np.sort(nearest)[-cut]) if cut else float("inf")
-    drop = nearest >= limit
+    # Of equally far ones the first by their IDs, so that a tag of equal regions does not go whole.
+    farthest = np.argsort(-nearest, kind="stable")[:cut]
+    limit = float(nearest[farthest[-1]]) if cut else float("inf")
+    drop = np.zeros(len(nearest), bool)
+    drop[farthest] = True
     if config.cut == "adaptive":
         # A right tag may look unusual: it goes only where its image is nearly wrong enough.
         enough = float(expit(logit(evidence.certain) - FAR_COUNTS))

@@ -91,6 +91,11 @@ def test_a_name_that_no_prompt_holds_is_found_nowhere(network: Any) -> None:
     detector = GroundingDetector(network, names, 1e-6, 4, SIDES)
     odd, both = detector.detect([view(50, 50), view(50, 50)], [[0, 1], [0, 1, 2]])
     assert odd == [] and {found.label for found in both} == {2}
+    why = [detector.refuses(label) for label in (0, 1, 2)]
+    assert (
+        why[0] == why[1] == "not looked for: no prompt of 256 word pieces can hold the tag's name"
+    )
+    assert why[2] is None
 
 
 def test_batch_size_and_order_change_nothing(network: Any) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
 from pipeline.clustering import fit_centres, nearest
+from pipeline.errors import PipelineError
 
 
 def regions(count: int, seed: int = 0, channels: int = 16) -> np.ndarray:
@@ -82,8 +83,10 @@ def test_one_region_and_equal_regions() -> None:
 def test_what_is_no_number_is_refused(value: float) -> None:
     points = regions(30)
     points[4, 2] = value
-    with pytest.raises(ValueError, match="no numbers"):
+    with pytest.raises(PipelineError, match="no numbers"):
         fit_centres(points, 2, 0)
+    with pytest.raises(PipelineError, match="no numbers"):
+        nearest(points, regions(2))
 
 
 def test_more_clusters_than_regions_are_refused() -> None:

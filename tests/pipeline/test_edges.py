@@ -108,6 +108,11 @@ def assert_nothing_is_lost(lake: Lake) -> None:
 def test_the_embedded_detector(path: Path) -> None:
     with Lake.open(path, read_only=True) as lake:
         assert_nothing_is_lost(lake)
+        # Of 200 tags that one image has none is learned, and of these it says so.
+        why = lake.query("SELECT tag_id, reason FROM current_verdicts WHERE rule = 'ungrounded'")
+        told = {row["tag_id"] for row in why.to_pylist() if "not learned" in row["reason"]}
+        learned = lake.query("SELECT DISTINCT tag_id FROM current_tag_scores").column(0)
+        assert len(told) > 100 and not told & set(learned.to_pylist())
         sql = "SELECT reason, detail FROM current_rejects WHERE item = 'bomb.png'"
         (bomb,) = lake.query(sql).to_pylist()
         assert bomb["reason"] == "unreadable-image"

@@ -9,11 +9,13 @@ import pytest
 from model.errors import ModelError
 from pipeline.config import load_config
 from pipeline.demo import demo_config
+from pipeline.errors import PlanError
 from pipeline.ground import Ground
 from pipeline.ingest import ingest
 from pipeline.readers import Record
 from pipeline.reporting import Quiet
 from pipeline.runner import Runner
+from pipeline.ungrounded import GONE, NO_FEATURES
 from storage.lake import Lake
 from tests.lakes import commit
 from tests.model.dino import tiny_dino
@@ -64,8 +66,9 @@ def test_grounding_dino_grounds_a_lake(demo_copy: Path, weights: Path) -> None:
         rejected = lake.query("SELECT image_id FROM current_rejects WHERE stage = 'ground'")
         assert set(rejected.column(0).to_pylist()) == {gone}
         ungrounded = lake.scalar(
-            "SELECT count(*) FROM current_verdicts WHERE rule = 'ungrounded' AND image_id = $image",
-            {"image": gone},
+            "SELECT count(*) FROM current_verdicts WHERE rule = 'ungrounded' AND image_id = $image "
+            "AND reason = $why",
+            {"image": gone, "why": GONE},
         )
         own = lake.scalar(
             "SELECT count(DISTINCT tag_id) FROM tag_evidence WHERE image_id = $image",
@@ -96,6 +99,21 @@ def test_a_budget_is_spent_where_most_wrong_tags_are_expected(demo_copy: Path) -
     (left,) = (images for reason, images in reasons.items() if "ground.budget" in reason)
     assert not set(left) & set(dearest)
     assert published == len({*dearest, *left})
+
+
+def test_a_picture_without_features_is_told_as_such(demo_copy: Path) -> None:
+    with Lake.open(demo_copy / "lake") as lake:
+        lost = lake.scalar("SELECT min(image_id) FROM candidate_tags WHERE split = 'train'")
+        lake.raw.execute("DELETE FROM features WHERE image_id = $image", {"image": lost})
+    runner(demo_copy, ["ground.budget=0.99"]).run(first="ground", until="ground")
+    with Lake.open(demo_copy / "lake", read_only=True) as lake:
+        asked = (
+            "SELECT reason FROM current_verdicts WHERE rule = 'ungrounded' AND image_id = $image"
+        )
+        reasons = lake.query(asked, {"image": lost}).column(0).to_pylist()
+        candidates = "SELECT count(*) FROM candidate_tags WHERE image_id = $image"
+        assert reasons == [NO_FEATURES] * lake.scalar(candidates, {"image": lost})
+        assert lake.scalar("SELECT count(*) FROM shard_balance WHERE balance <> 0") == 0
 
 
 def test_a_tag_is_grounded_with_the_first_shard_that_names_it(tmp_path: Path) -> None:
@@ -154,6 +172,11 @@ def test_later_captions_that_repeat_tags_double_no_region(demo_copy: Path) -> No
 def test_missing_weights_stop_before_any_work(demo_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="needs weights"):
         runner(demo_copy, ["ground.detector=groundingdino"]).check(["parse", "ground"])
+    with pytest.raises(PlanError, match=r"ground\.encoder swin: only crops"):
+        runner(demo_copy, ["ground.encoder=swin"]).check(["ground"])
+    with pytest.raises(ModelError, match="swin"):
+        crops = ["ground.encoder=swin", "ground.features=crops"]
+        runner(demo_copy, crops).check(["ground"])
     lost = [*SETTINGS, f"ground.weights={tmp_path / 'lost'}"]
     with pytest.raises(ModelError, match=r"lost: there is nothing"):
         runner(demo_copy, lost).check(["parse", "ground"])

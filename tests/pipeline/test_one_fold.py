@@ -40,7 +40,7 @@ def test_images_without_a_judge_get_no_scores_and_are_counted() -> None:
 
 def test_tags_of_images_without_a_judge_stay_and_say_why() -> None:
     stage = Ground(Config(), 1)
-    stage.taggers, stage.least = {}, None
+    stage.taggers, stage.asked, stage.least = {}, {}, None
     tables = {
         "features": FEATURES,
         "candidates": pa.table({"image_id": UNJUDGED, "tag_id": pa.array([1, 1, 2], pa.int32())}),

@@ -23,7 +23,7 @@ from pipeline.rules.noise import (
     wrong_posterior,
     wrong_share,
 )
-from pipeline.rules.outlier import FAR_COUNTS, distances
+from pipeline.rules.outlier import FAR_COUNTS, PAPER_SHARE, distances, outlier
 
 RIGHT, WRONG = 90, 10
 
@@ -65,6 +65,13 @@ def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int =
     )
 
 
+def test_of_equal_regions_the_fixed_cut_takes_its_share_alone() -> None:
+    alike = replace(evidence(), features=np.ones((RIGHT + WRONG, 16), np.float32))
+    opinions = outlier(alike, CleanConfig(cut="paper"), 0)
+    assert opinions.drop.sum() == int(PAPER_SHARE * (RIGHT + WRONG))
+    assert opinions.scores[opinions.drop].tolist() == [opinions.threshold] * opinions.drop.sum()
+
+
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_wrong_tags_are_dropped_and_right_ones_kept(name: str) -> None:
     opinions = find_rule(name)(evidence(), CleanConfig(), 0)
@@ -85,6 +92,10 @@ def test_a_rare_tag_is_left_alone_and_says_so(name: str) -> None:
     assert len(opinions.drop) == len(opinions.reasons) == 5
     assert not opinions.drop.any()
     assert all("left alone" in reason for reason in opinions.reasons)
+    everywhere = replace(evidence(), absent_scores=np.zeros(0, np.float32))
+    opinions = find_rule(name)(everywhere, CleanConfig(), 0)
+    assert not opinions.drop.any()
+    assert all("no score of an image without dog" in reason for reason in opinions.reasons)
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
