@@ -74,6 +74,10 @@ def verb_read_as_noun(word: Word, words: list[Word]) -> None:
     if not ((one and not singular(word)) or (living(left) and more_verb(word))):
         return
     if left.head is word and left.dep in ("compound", "nsubj", "nmod", "amod"):
+        if word.dep in ("pobj", "dobj") and not living(left):
+            name_took_the_verb(word, words)  # "in a helmet races": it is not the helmet that does
+            if word.pos == "VERB":
+                return
         for child in [c for c in word.children if c.i < left.i and c.dep != "punct"]:
             child.moved(left, child.dep)
         left.moved(word, "nsubj")
@@ -164,7 +168,8 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
         return
     known = wordnet.has(f"{left.low} {_lemma(word)}", "n")
     lifeless = wordnet.has(who.low, "n") and not living(who)  # "biker" is not listed
-    if not sure and (known or lifeless or not more_verb(word) or _worn(word)):
+    more = more_verb(word) or any(c.low in _ONE for c in word.kids("det"))  # "a helmet races"
+    if not sure and (known or lifeless or not more or _worn(word)):
         return
     for child in [c for c in word.children if c.i < left.i]:
         child.moved(left, child.dep)

@@ -8,7 +8,7 @@ from parsing.nouns import of_what
 from parsing.words import Word
 
 _PICTURE = {"background", "backdrop", "foreground", "distance"}
-_OWNERS = {"his", "her", "their", "my", "your"}
+_OWNERS = {"his", "her", "its", "their", "my", "your"}
 _WHERE = {
     "across", "along", "around", "at", "behind", "beside", "down", "in", "inside", "near",
     "on", "outside", "over", "through", "under",

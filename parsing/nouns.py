@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 from parsing import describing, lexicon, wordnet
 from parsing.picturable import is_idea
+from parsing.text import is_year
 from parsing.words import Word
 
 _NOMINAL = {"NOUN", "PROPN"}
 _LONGEST = 4  # words of a name that the word lists are asked for
 _COMPOUND = 3  # words of a compound that no list knows
 _NATURAL = {"noun.food", "noun.animal", "noun.plant"}
+_NOBODY = {"nobody", "none"}
+_COLOURING = {"dress", "dye", "paint", "sport", "wear"}
+_LACKING = {"devoid", "empty", "free"}
 _CALENDAR = {"gregorian_calendar_month.n.01", "day_of_the_week.n.01"}
 
 
@@ -86,7 +90,17 @@ def find_nouns(words: list[Word]) -> Nouns:
 
 def names_colour(word: Word) -> bool:
     """ "a man in red" says how he looks; "an orange", "oranges" are things."""
-    return wordnet.is_colour(word.low) and word.tag in ("NN", "JJ", "NNP") and not word.kids("det")
+    if not wordnet.is_colour(word.low) or word.tag not in ("NN", "JJ", "NNP") or word.kids("det"):
+        return False
+    first = word
+    while first.dep == "conj" and first.head is not None:
+        first = first.head
+    over = first.head.low if first.head is not None else ""
+    thing = wordnet.supersense(word.low, "n") in _NATURAL  # first of all, as salmon and lavender
+    # "cooks salmon", "a bed of lavender": only who wears it, or is in it, has its colour
+    eaten = first.dep == "pobj" and over != "in"
+    eaten |= first.dep == "dobj" and wordnet.lemma(over, "v", inflected=True) not in _COLOURING
+    return not (thing and eaten)
 
 
 def of_what(word: Word) -> Word | None:
@@ -109,17 +123,32 @@ def _negated(words: list[Word]) -> set[int]:
     found: set[int] = set()
     for word in words:
         starts: list[Word] = []
-        if word.low in ("no", "neither") and word.dep in ("det", "neg") and word.head:
+        if word.low in ("no", "neither") and word.dep in ("det", "neg", "preconj") and word.head:
             starts = [word.head]
+        elif lacks_something(word):  # "a road free of snow"
+            starts = [thing] if (thing := of_what(word)) is not None else []
         elif word.low in ("without", "minus", "lacking"):
             starts = word.kids("pobj", "dobj", "pcomp")
-        elif word.dep == "neg" and word.head and word.head.pos in ("VERB", "AUX"):
-            starts = word.head.kids("dobj", "attr")
+        elif word.pos in ("VERB", "AUX") and is_denied(word):
+            starts = word.kids("dobj", "attr")
         for start in starts:
             for noun in start.conjuncts():
                 inner = of_what(noun)
                 found.update(n.i for n in (noun, inner) if n is not None)
     return found
+
+
+def is_denied(verb: Word) -> bool:
+    """Whether a verb says what is not: "is not wearing", "nobody is sitting", "no one stands"."""
+    return bool(verb.kids("neg")) or any(
+        c.low in _NOBODY or (c.low == "one" and any(d.low == "no" for d in c.children))
+        for c in verb.kids("nsubj", "nsubjpass")
+    )
+
+
+def lacks_something(word: Word) -> bool:
+    """ "free of snow", "devoid of people": the quality is that the thing is not there."""
+    return word.low in _LACKING and word.pos == "ADJ" and of_what(word) is not None
 
 
 def _names_something(word: Word) -> bool:
@@ -155,7 +184,10 @@ def _common(word: Word) -> bool:
         return False
     if word.text[0].islower() or word.i == 0:
         return True
-    article = any(c.low in ("a", "an") or c.dep == "nummod" for c in word.kids("det", "nummod"))
+    article = any(
+        c.low in ("a", "an") or (c.dep == "nummod" and not is_year(c.low))
+        for c in word.kids("det", "nummod")
+    )  # a "1967 Mustang" is not counted
     # "the purple Frisbee" is described, "the White House" is called so
     described = any(c.text.islower() for c in word.kids("amod"))
     return article or described or word.tag == "NNPS"
@@ -326,7 +358,7 @@ def _belongs(word: Word) -> bool:
         return False  # "shirtless man", whatever the tag says
     if word.pos == "PROPN" and not _common(word):
         return False
-    if wordnet.supersense(noun_lemma(word), "n") == "noun.quantity" and not _money(word.low):
+    if wordnet.is_unit(noun_lemma(word)) and not _money(word.low):
         return False  # "inch"
     return not wordnet.is_colour(word.low) and noun_lemma(word) not in lexicon.noise("n")
 

@@ -8,7 +8,16 @@ from parsing import describing, lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
 from parsing.mend_tree import after, before, infinitive
-from parsing.nouns import Nouns, Phrase, find_nouns, has_letter, names_colour, noun_lemma
+from parsing.nouns import (
+    Nouns,
+    Phrase,
+    find_nouns,
+    has_letter,
+    is_denied,
+    lacks_something,
+    names_colour,
+    noun_lemma,
+)
 from parsing.text import CleanText
 from parsing.verbs import (
     Place,
@@ -26,7 +35,7 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "8"
+VERSION = "9"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
@@ -221,7 +230,7 @@ class Reader:
                 continue
             if word.pos in ("NOUN", "PROPN"):
                 ends = self.nouns.all_meant(word)[:1]
-            elif word.pos == "AUX" and not word.kids("neg"):
+            elif word.pos == "AUX" and not is_denied(word):
                 ends = subjects(word, self.nouns) or self._there_is(word)
             else:
                 continue
@@ -297,7 +306,7 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         return False
     if low in lexicon.noise("a") or not has_letter(low):
         return not strict and word.pos == "ADJ"
-    if word.kids("neg") or any(c.low == "not" for c in word.children):
+    if word.kids("neg") or any(c.low == "not" for c in word.children) or lacks_something(word):
         return False
     if word.pos == "ADJ":
         # "midair stunt": an adjective to the tagger, to WordNet only a noun

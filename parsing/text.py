@@ -92,7 +92,28 @@ def _one_word(caption: str, start: int, end: int) -> bool:
     describes = right in _GLUED or (right.endswith("ed") and wordnet.has(right, "a"))
     if wordnet.lemma(left, "n") != left:
         return left in _GLUING  # "flowers - painted with ink"
+    if _kind_of(left, right, wordnet.lemma(follows, "n")):
+        return True
     return left in _GLUING or describes
+
+
+def is_year(word: str) -> bool:
+    """Four digits that a caption more likely means as a year than as a number of things."""
+    return re.fullmatch(r"1[5-9]\d\d|20\d\d", word) is not None
+
+
+def _kind_of(left: str, right: str, thing: str) -> bool:
+    """ "two - story home", "ribbon - cutting ceremony": the first two words say what kind it is."""
+    from spacy.lang.en.lex_attrs import like_num  # a caption is about to be parsed by spaCy anyway
+
+    if len(thing) < 3 or not wordnet.has(thing, "n"):
+        return False  # "photo - arriving at": a chemist's noun
+    if wordnet.is_living(left) or wordnet.is_living(right):
+        return False  # "day 2 - man walks", "portrait of a man - wearing sunglasses"
+    if like_num(left):
+        return not is_year(left) and wordnet.lemma(right, "n") == right
+    does = right.endswith("ing") and wordnet.has(wordnet.lemma(right, "v", inflected=True), "v")
+    return does and wordnet.has(left, "n")
 
 
 def _joined(characters: list[tuple[str, int, int]]) -> CleanText:

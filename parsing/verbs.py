@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from parsing import lexicon, wordnet
 from parsing.mend_others import LINKING
-from parsing.nouns import Nouns, Phrase, noun_lemma, of_what
+from parsing.nouns import Nouns, Phrase, is_denied, noun_lemma, of_what
 from parsing.picturable import is_time
 from parsing.words import Word
 
@@ -41,7 +41,7 @@ def is_verb(word: Word) -> bool:
         return False  # "following the premiere"
     if word.dep == "amod" and not wordnet.has(base_form(word), "v"):
         return False  # "bare chested"
-    return word.pos == "VERB" and not word.kids("neg")
+    return word.pos == "VERB" and not is_denied(word)
 
 
 def action_name(word: Word) -> str | None:
@@ -104,7 +104,10 @@ def base_form(word: Word) -> str:
 
 def is_state_change(word: Word) -> bool:
     """Verb and adjective that WordNet knows as one verb: "fall asleep", "come alive"."""
-    return any(wordnet.has(f"{base_form(word)} {c.low}", "v") for c in word.kids("acomp", "oprd"))
+    base = base_form(word)
+    if base == "be":
+        return False  # "is full" is listed, but says what it is like
+    return any(wordnet.has(f"{base} {c.low}", "v") for c in word.kids("acomp", "oprd"))
 
 
 def subjects(word: Word, nouns: Nouns, depth: int = 0) -> list[Phrase]:
@@ -130,8 +133,16 @@ def subjects(word: Word, nouns: Nouns, depth: int = 0) -> list[Phrase]:
             found = subjects(verb, nouns, depth + 1) if verb else nouns.all_meant(word.head)
             before = [p for p in found if p.head.i < word.i]  # "a man in red and a woman in blue"
             return (before if word.dep == "prep" else []) or found
-        return subjects(word.head, nouns, depth + 1)
+        return subjects(word.head, nouns, depth + 1) or _shown(word.head, nouns)
     return []
+
+
+def _shown(verb: Word, nouns: Nouns) -> list[Phrase]:
+    """ "image may contain: dog, sitting": who is in the picture sits, not the picture."""
+    if base_form(verb) not in lexicon.noise("v"):
+        return []
+    things = [thing for c in verb.kids("dobj") for thing in nouns.all_meant(c)]
+    return [thing for thing in things if wordnet.is_living(thing.name)]
 
 
 def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
@@ -227,21 +238,27 @@ def objects(word: Word, nouns: Nouns) -> list[Phrase]:
         if thing.low in _RELATIVE:
             return _modified(word, nouns)
         return nouns.all_meant(thing)
-    own = word.kids(*_SUBJECTS)
+    own = word.kids("nsubj", "csubj")
     where = any(c.low in ("where", "when", "why") for c in word.kids("advmod"))
+    # "the house in which he lives": it is where he does
+    where = where or any(p.low in _RELATIVE for c in word.kids("prep") for p in c.kids("pobj"))
     if word.dep == "relcl" and own and own[0].low not in _RELATIVE and not where:
         return _modified(word, nouns)  # "the ball the dog chases"
     return []
 
 
 def is_passive(word: Word) -> bool:
-    """ "are parked", and the bare participle after its noun: "bus parked on the street"."""
+    """ "are parked", and the bare participle: "bus parked on the street", "fish served by him"."""
     if word.kids("auxpass", "nsubjpass"):
         return True
-    if word.tag != "VBN" or word.dep not in ("acl", "amod") or word.kids("aux"):
+    if word.tag not in ("VBN", "VBD") or word.kids("aux"):
         return False
-    # "three children run by the water": nobody is run
-    return not (word.low == base_form(word) and wordnet.is_travel(word.low))
+    if word.low == base_form(word) and wordnet.is_travel(word.low):
+        return False  # "three children run by the water": nobody is run
+    if word.tag == "VBN" and word.dep in ("acl", "amod"):
+        return True
+    clause = word.tag == "VBN" and word.dep in ("ROOT", "conj", "advcl", "pcomp", "ccomp")
+    return bool(word.kids("agent") or clause) and not word.kids("dobj")
 
 
 def is_order(word: Word) -> bool:
@@ -290,4 +307,8 @@ def _follow(word: Word, before: list[str], nouns: Nouns) -> Iterator[Place]:
 
 def _placed(noun: Word, nouns: Nouns) -> list[Phrase]:
     """Where, not when: "at night" is no place."""
+    if noun.low in _RELATIVE:  # "a table on which a cat is sleeping"
+        clause = noun.head.head if noun.head else None
+        above = clause.head if clause is not None and clause.dep == "relcl" else None
+        return nouns.all_meant(above) if above is not None else []
     return [p for p in nouns.all_meant(noun) if not is_time(p.name)]

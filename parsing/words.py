@@ -154,6 +154,7 @@ def _absorb(first: Word, others: list[Word], text: str) -> None:
     parts = [first, *others]
     outer = next((w for w in reversed(parts) if w.head is None or w.head not in parts), others[-1])
     head, dep, last = outer.head, outer.dep, others[-1]
+    number = first.tag == "CD" or first.low[0].isdigit()
     for part in others:
         for child in list(part.children):
             if child not in parts:
@@ -165,7 +166,10 @@ def _absorb(first: Word, others: list[Word], text: str) -> None:
     first.end, first.tag, first.pos = last.end, last.tag, last.pos
     first.before = text[first.start : last.start].lower() + last.before
     first.token = last.token
-    if dep == "amod" or (last.pos == "VERB" and dep not in ("ROOT", "conj", "acl", "relcl")):
+    kind = dep in ("compound", "nmod", "nummod", "amod")
+    if number and kind and last.pos in ("NOUN", "PROPN"):  # "a 3-bedroom house"
+        first.pos, first.tag, first.dep = "NUM", "CD", "nummod"
+    elif dep == "amod" or (last.pos == "VERB" and dep not in ("ROOT", "conj", "acl", "relcl")):
         first.pos = "ADJ"
     elif last.pos in ("ADP", "ADV") and dep in ("compound", "nmod"):  # "a walk-in closet"
         first.pos, first.tag, first.dep = "ADJ", "JJ", "amod"

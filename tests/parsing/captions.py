@@ -240,4 +240,24 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     ("home of the prime minister", "home, prime minister", "", ""),
     ("actor on the set , a model in a dress , late 1960s", "actor, set, model, dress", "", ""),
     ("comics with an unexpected twist", "comics, twist", "unexpected", ""),
+    # what is not there
+    ("No one is wearing a mask in the shop", "shop", "", ""),
+    ("Nobody is sitting on the bench", "bench", "", ""),
+    ("a room with neither a lamp nor a chair", "room", "", ""),
+    ("a road free of snow", "road", "", ""),
+    ("an empty bottle of wine", "bottle, wine", "empty", ""),
+    # states, numbers and kinds
+    ("The glass is full", "glass", "full", ""),
+    ("two - story home with a garage", "home, garage", "", ""),
+    ("a 3-bedroom house in the city", "house, city", "", ""),
+    ("a four - legged mascot", "mascot", "four-legged", ""),
+    ("ribbon - cutting ceremony at the school", "ceremony, school", "ribbon-cutting", ""),
+    ("portrait of a man - wearing sunglasses", "man, sunglasses", "", "wear"),
+    ("a cup of mint tea", "cup, mint tea", "", ""),
+    ("a 12 inch ruler on a desk", "ruler, desk", "", ""),
+    # colours that are things first
+    ("a bed of lavender", "bed, lavender", "", ""),
+    ("eating orange and apple", "orange, apple", "", "eat"),
+    ("a woman wearing orange", "woman", "orange", "wear"),
+    ("A cyclist in a helmet races past", "cyclist, helmet", "", "race"),
 ]

@@ -59,6 +59,10 @@ def test_tags(parser: Parser, caption: str, objects: str, attributes: str, actio
         ("a dog jumps with its mouth open", ("dog", "with", "mouth")),
         ("three children run by the water", ("child", "run by", "water")),
         ("a cake is cut by a woman", ("woman", "cut", "cake")),
+        ("the house in which the poet lived", ("poet", "live in", "house")),
+        ("a table on which a cat is sleeping", ("cat", "sleep on", "table")),
+        ("An owl sits on a branch with its wings spread", ("owl", "with", "wing")),
+        ("a car abandoned in a field, surrounded by grass", ("grass", "surround", "car")),
         ("A biker in red rides in the countryside .", ("biker", "ride in", "countryside")),
         ("horse grazing in a field", ("horse", "graze in", "field")),
         ("Boy playing with a truck .", ("boy", "play with", "truck")),
@@ -116,6 +120,34 @@ def test_relations(parser: Parser, caption: str, relation: tuple[str, str, str])
 def test_passive_has_its_agent(parser: Parser) -> None:
     (action,) = _read(parser, "a cake is cut by a woman").actions
     assert (action.subject, action.name, action.object) == ("woman", "cut", "cake")
+
+
+@pytest.mark.parametrize(
+    ("caption", "action"),
+    [
+        ("red hearts reflected in the water", ("reflect", None, "heart")),
+        ("A bird takes off , surrounded by large rocks", ("surround", "rock", "bird")),
+        ("a boy sits on a bench , covered in foam", ("cover", None, "boy")),
+        ("Three children standing by a pool are covered in foam", ("stand", "child", None)),
+        ("A trio of beavers working on trees by the river", ("work", "beaver", None)),
+        ("three children run by the water", ("run", "child", None)),
+        ("the house in which the poet lived", ("live", "poet", None)),
+        ("a table on which a cat is sleeping", ("sleep", "cat", None)),
+        ("the ball that a dog chases", ("chase", "dog", "ball")),
+        ("image may contain : dog , sitting on a chair", ("sit", "dog", None)),
+        ("image shows a man , smiling and holding a trophy", ("hold", "man", "trophy")),
+        ("a man in a cowboy hat drums", ("drum", "man", None)),
+        ("A woman with a large backpack hikes", ("hike", "woman", None)),
+        ("A man dressed as a clown jokes", ("joke", "man", None)),
+        ("photo of a man walks down the street", ("walk", "man", None)),
+    ],
+)
+def test_who_does_what(
+    parser: Parser, caption: str, action: tuple[str, str | None, str | None]
+) -> None:
+    found = _read(parser, caption).actions
+    assert action in {(a.name, a.subject, a.object) for a in found}
+    assert len([a for a in found if a.name == action[0]]) == 1
 
 
 def test_attributes_know_their_object(parser: Parser) -> None:
