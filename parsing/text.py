@@ -110,7 +110,7 @@ def _kind_of(left: str, right: str, thing: str) -> bool:
         return False  # "photo - arriving at": a chemist's noun
     if wordnet.is_living(left) or wordnet.is_living(right):
         return False  # "day 2 - man walks", "portrait of a man - wearing sunglasses"
-    if like_num(left):
+    if like_num(left):  # type: ignore[no-untyped-call]  # spaCy has no types there
         return not is_year(left) and wordnet.lemma(right, "n") == right
     does = right.endswith("ing") and wordnet.has(wordnet.lemma(right, "v", inflected=True), "v")
     return does and wordnet.has(left, "n")

@@ -1,6 +1,7 @@
 """What cleaning is worth to the tagger: one trained on the tags as generated, before cleaning.
 
-It is trained and scored as the retrained one is, and then forgotten: no stage reads it.
+It is trained and scored as the retrained one is, but that all tags count alike and nothing is in
+doubt, which cleaning tells; then it is forgotten: no stage reads it.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class GenerateConfig(Section):
 
     captions: bool = Field(True, description="write one generated caption per image")
     keep_scores: int = Field(
-        1024, ge=1, description="raw scores kept per image, besides those of its caption tags"
+        8192, ge=1, description="raw scores kept per image, besides those of its caption tags"
     )
 
 

@@ -2,9 +2,10 @@
 
 A box scores for a tag what its surest word piece scores, over the tag's own pieces only: no phrase
 is decoded, so "cat" is not found in "cattle" and no labels merge. Boxes of a tag that
-overlap are thinned per tag. Only pictures of one shape with prompts of one length share a batch,
-for padding, of pictures as of texts, changes what the networks see; so neither the size of a batch
-nor its order changes a box.
+overlap are thinned per tag. Only pictures of one shape with prompts padded to one length share a
+batch: sides are rounded and texts padded whatever is beside them. On a CPU, where company saves
+nothing, each is computed alone, so that neither the size of a batch nor its order changes a box;
+elsewhere sums end in other last digits, which decide among boxes of nearly the same score.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class GroundingDetector:
                 continue
             pixels = prepare(picture, self.sides)
             for prompt in prompts:
-                shape = (pixels.shape[1], pixels.shape[2], prompt.pieces)
+                shape = (pixels.shape[1], pixels.shape[2], prompt.padded)
                 group = waiting.setdefault(shape, [])
                 group.append((row, pixels, prompt))
                 if len(group) == self.batch:
@@ -95,7 +96,7 @@ class GroundingDetector:
         found: list[list[Detection]],
     ) -> None:  # fmt: skip
         pixels = torch.stack([pixels for _, pixels, _ in group])
-        logits, boxes = self.network(pixels, [prompt.text for _, _, prompt in group])
+        logits, boxes = self._ask(pixels, [prompt.text for _, _, prompt in group])
         for (row, _, prompt), of_image, where in zip(group, logits, boxes, strict=True):
             corners = to_pixels(where, views[row].size)
             for label, (first, last) in prompt.spans.items():
@@ -104,6 +105,13 @@ class GroundingDetector:
                     x1, y1, x2, y2 = corners[place].tolist()
                     score = float(scores[place])
                     found[row].append(Detection(label, (x1, y1, x2, y2), score, prompt.text))
+
+    def _ask(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        if pixels.device.type != "cpu":
+            return self.network(pixels, texts)
+        alone = [self.network(pixels[row, None], [text]) for row, text in enumerate(texts)]
+        logits, boxes = zip(*alone, strict=True)
+        return torch.cat(logits), torch.cat(boxes)
 
     def _best(self, scores: Tensor, corners: Tensor) -> list[int]:
         sure = torch.nonzero(scores >= self.threshold).flatten().tolist()

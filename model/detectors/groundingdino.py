@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
+from model.detectors.prompts import tokenize
 from model.errors import ModelError
 from model.word_pieces import bert_tokenizer
 
@@ -97,6 +98,16 @@ class GroundingDinoPackage:
         return found["pred_logits"], found["pred_boxes"]
 
 
+class _Tokenizer:
+    """The package's tokenizer, padding as `tokenize` does."""
+
+    def __call__(self, texts: Sequence[str], **_: Any) -> Any:
+        return tokenize(texts)
+
+    def convert_tokens_to_ids(self, pieces: Sequence[str]) -> Any:
+        return bert_tokenizer().convert_tokens_to_ids(list(pieces))
+
+
 def published_settings(name: str) -> SimpleNamespace:
     """A config of the package, such as GroundingDINO_SwinT_OGC."""
     config = vars(import_module(f"groundingdino.config.{name}"))
@@ -136,7 +147,7 @@ def _given(bert: BertModel) -> Iterator[ModuleType]:
     package: Any = import_module(_PACKAGE)
     source, wrapper = package.get_tokenlizer, package.BertModelWarper
     package.get_tokenlizer = SimpleNamespace(
-        get_tokenlizer=lambda _: bert_tokenizer(), get_pretrained_language_model=lambda _: bert
+        get_tokenlizer=lambda _: _Tokenizer(), get_pretrained_language_model=lambda _: bert
     )
     package.BertModelWarper = Bert
     try:

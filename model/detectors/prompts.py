@@ -14,6 +14,8 @@ from typing import Any
 from model.word_pieces import bert_tokenizer
 
 MOST_PIECES = 256
+PADDED = 32
+"""Texts are padded to multiples of so many word pieces, whatever stands beside them."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Prompt:
     text: str
     spans: Mapping[int, tuple[int, int]]
     pieces: int
+
+    @property
+    def padded(self) -> int:
+        """Word pieces with those that only fill it up."""
+        return -(-self.pieces // PADDED) * PADDED
 
 
 def pack(labels: Sequence[int], names: Sequence[str]) -> list[Prompt]:
@@ -57,8 +64,13 @@ def fits(name: str) -> bool:
 
 
 def tokenize(texts: Sequence[str]) -> Any:
-    """Word pieces of bert-base-uncased, padded to the longest text: input_ids, masks (B, T)."""
-    return bert_tokenizer()(list(texts), padding="longest", return_tensors="pt")
+    """Word pieces of bert-base-uncased, padded to a multiple of `PADDED`: input_ids, masks (B, T).
+
+    Of texts that are padded to the same, each gets what it would get alone.
+    """
+    return bert_tokenizer()(
+        list(texts), padding="longest", pad_to_multiple_of=PADDED, return_tensors="pt"
+    )
 
 
 def _clean(name: str) -> str:
