@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,10 @@ def make_scenes(
         ) from None
     written = paths.scenes / "recipe.json"
     if written.exists():
-        if written.read_text() != wanted.model_dump_json():
+        # Of an older version the recipe may lack what is a default now.
+        if SceneConfig().model_dump(mode="json") | json.loads(written.read_text()) != (
+            wanted.model_dump(mode="json")
+        ):
             raise PlanError(f"{paths.root}: holds a demo with other scenes; name another --out")
         return
     with reporter.stage("scenes", scenes + wanted.eval_scenes) as advance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.scenes.backgrounds import background
-from pipeline.scenes.decks import Deck
+from pipeline.scenes.decks import Deck, Quota
 from pipeline.scenes.placing import Box, Canvas
 from pipeline.scenes.sprites import COLOUR_NAMES, colour_shares, paint, pattern, sprite, styles_with
 from pipeline.scenes.vocabulary import Action, Kind, Place, Thing, load_vocabulary
@@ -48,6 +49,7 @@ class Item:
     style: str = ""
     code: str = ""
     box: Box = (0, 0, 0, 0)
+    outlier: bool = False  # upside down: right, and unlike the others of its class
 
     def objects(self) -> list[str]:
         """List the objects it shows: a woman rowing is a woman and a boat."""
@@ -86,17 +88,31 @@ class Scene:
         return list(dict.fromkeys(found))
 
 
+def _tickets(things: tuple[Thing, ...], homonyms: float | None) -> list[Thing]:
+    """Each thing as often as it is dealt; those of one name together with the share asked for."""
+    dealt = [thing for thing in things for _ in range(thing.tickets)]
+    if homonyms is None:
+        return dealt
+    names = Counter(thing.name for thing in things)
+    same = [thing for thing in things if names[thing.name] > 1]
+    others = [thing for thing in dealt if names[thing.name] == 1]
+    each = round(len(others) * homonyms / (1 - homonyms) / len(same))
+    return [*others, *(thing for thing in same for _ in range(each))]
+
+
 class Composer:
     """Deals things to scenes and draws them."""
 
     def __init__(
-        self, seed: list[int], styles: tuple[str, ...], size: int, max_occlusion: float
-    ) -> None:
+        self, seed: list[int], styles: tuple[str, ...], size: int, max_occlusion: float,
+        homonyms: float | None = None, outliers: float = 0,
+    ) -> None:  # fmt: skip
         vocabulary = load_vocabulary()
         self._seed, self._styles, self._size = seed, styles, size
         self._max_occlusion = max_occlusion
-        things = [t for t in vocabulary.objects + vocabulary.people for _ in range(t.tickets)]
-        self._things = Deck(things, self._rng(0))
+        things = vocabulary.objects + vocabulary.people
+        self._things = Deck(_tickets(things, homonyms), self._rng(0))
+        self._outliers = Quota(outliers, self._rng(5))
         self._actions = Deck(vocabulary.actions, self._rng(1))
         self._places = Deck(vocabulary.scenes, self._rng(2))
         self._looks = {name: Deck(colours, self._rng(3)) for name, colours in PAINTS.items()}
@@ -163,7 +179,11 @@ class Composer:
         item.unclear = frozenset(seen - set(item.attributes))
         if rng.random() < 0.5:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        turned = picture.rotate(rng.uniform(-8, 8), Image.Resampling.BICUBIC, expand=True)
+        angle = rng.uniform(-8, 8)
+        item.outlier = bool(self._outliers.take(1))
+        if item.outlier:
+            angle += 180
+        turned = picture.rotate(angle, Image.Resampling.BICUBIC, expand=True)
         return turned.crop(turned.getchannel("A").point(lambda a: 255 * (a > 127)).getbbox())
 
     def _decorate(

@@ -76,6 +76,19 @@ class SceneConfig(BaseModel):
         le=1,
         description="share of said objects with a synonym that are called by it",
     )
+    homonyms: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.5,
+        description="share of drawn things whose name has another sense (bat, mouse); "
+        "as the vocabulary has them by default",
+    )
+    outliers: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of training's things that stand upside down: right, and unlike the rest",
+    )
     duplicates: float = Field(
         default=0.01,
         ge=0,
@@ -158,7 +171,10 @@ def _write_split(split: _Split, config: SceneConfig, count: int) -> Iterator[Non
     train = split.name == "train"
     seed = [config.seed, SPLITS.index(split.name)]
     styles = config.train_styles if train else config.eval_styles
-    composer = Composer(seed, styles, config.size, config.max_occlusion)
+    composer = Composer(
+        seed, styles, config.size, config.max_occlusion, config.homonyms,
+        config.outliers if train else 0,
+    )  # fmt: skip
     planter = Planter(
         seed,
         missing=config.missing if train else 0,
@@ -221,6 +237,9 @@ def _write_caption(
     for name in plan.synonyms:
         tag = Tag(name, "object")
         split.fault(image, tag, "synonym", caption.surfaces[tag])
+    for item in scene.items:
+        if item.outlier:
+            split.fault(image, Tag(item.thing.name, "object"), "outlier", "")
 
 
 def _truths(scene: Scene) -> list[tuple[Tag, Box | None]]:

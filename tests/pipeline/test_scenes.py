@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from pipeline.demo import DemoPaths, make_scenes
+from pipeline.errors import PlanError
+from pipeline.reporting import Quiet
 from pipeline.scenes.compose import PATTERNS, Composer
 from pipeline.scenes.generator import SceneConfig, generate
 from pipeline.scenes.sprites import colour_shares, index, paint, sprite
@@ -179,6 +183,36 @@ def test_nothing_is_covered_too_much_and_counts_hold() -> None:
         assert len(names) == len(ids), "homonyms in one scene"
 
 
+def test_homonyms_and_outliers_are_as_many_as_asked_for(tmp_path: Path, scenes: Scenes) -> None:
+    assert not scenes.planted("outlier")
+    asked = CONFIG.model_copy(update={"scenes": 40, "homonyms": 0.3, "outliers": 0.25})
+    generate(tmp_path, asked)
+    odd = Scenes(tmp_path)
+    counts = Counter(row["name"] for row in odd.truth if row["kind"] == "object")
+    share = (counts["bat"] + counts["mouse"]) / counts.total()
+    assert share == pytest.approx(0.3, abs=0.06)  # what people hold comes on top
+    planted = odd.planted("outlier")
+    shown = [r for r in odd.truth if r["kind"] == "object" and r["split"] == "train"]
+    assert len(planted) / len(shown) == pytest.approx(0.25, abs=0.05)
+    assert {(r["image"], r["name"]) for r in planted} <= {(r["image"], r["name"]) for r in shown}
+    assert {row["split"] for row in planted} == {"train"}
+    none = CONFIG.model_copy(update={"scenes": 40, "homonyms": 0.0})
+    generate(tmp_path / "none", none)
+    assert not {"bat", "mouse"} & {row["name"] for row in Scenes(tmp_path / "none").truth}
+
+
+def test_an_outlier_is_the_same_thing_upside_down() -> None:
+    upright, odd = (
+        Composer([5, 0], ("noto",), 160, 0.3, outliers=share).compose(0, 1) for share in (0, 1)
+    )
+    assert upright.tags() == odd.tags()
+    (one,), (other,) = upright.items, odd.items
+    assert other.outlier and not one.outlier
+    assert one.attributes == other.attributes and one.code == other.code
+    assert upright.image is not None and odd.image is not None
+    assert upright.image.tobytes() != odd.image.tobytes()
+
+
 def test_duplicates_are_exact_and_truncated_files_cannot_be_read(scenes: Scenes) -> None:
     images = scenes.path / "train" / "images"
     for row in scenes.planted("duplicate"):
@@ -247,3 +281,18 @@ def test_painting_gives_the_colour() -> None:
 def test_configs_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SceneConfig.model_validate(values)
+
+
+def test_scenes_are_drawn_once_and_other_ones_are_refused(tmp_path: Path) -> None:
+    paths = DemoPaths(tmp_path)
+    make_scenes(paths, 8, 0, Quiet(), {"size": 64})
+    recipe = paths.scenes / "recipe.json"
+    said = json.loads(recipe.read_text())
+    del said["outliers"], said["homonyms"]  # as an older version wrote it
+    recipe.write_text(json.dumps(said))
+    before = {path: path.stat().st_mtime_ns for path in paths.scenes.rglob("*")}
+    make_scenes(paths, 8, 0, Quiet(), {"size": 64})
+    assert {path: path.stat().st_mtime_ns for path in paths.scenes.rglob("*")} == before
+    for other in ({"size": 96}, {"size": 64, "outliers": 0.1}):
+        with pytest.raises(PlanError, match="other scenes"):
+            make_scenes(paths, 8, 0, Quiet(), other)
