@@ -61,10 +61,12 @@ def sample(
     truth: Annotated[
         bool, typer.Option("--truth", help="answer by the truth that the lake was ingested with")
     ] = False,
+    config: ConfigFile = None,
+    set: Settings = None,
 ) -> None:
     """Draw questions for a person, over all tags and what cleaning made of them."""
     from pipeline.answers import coverage, draw, write_questions
-    from pipeline.config import PublishConfig
+    from pipeline.config import load_config
     from pipeline.errors import PlanError
     from storage.lake import Lake
 
@@ -73,9 +75,9 @@ def sample(
             f"{out}: exists already; bring its answers in with `tagwright certify answers`, "
             "or name a new file"
         )
+    least = load_config(config, set or []).publish.min_answers
     with Lake.open(lake, read_only=True) as opened:
         rows = draw(opened, size, seed, truth=truth)
-        least = PublishConfig().min_answers
         told, dropping, enough = coverage(opened, size, least)
     write_questions(out, rows)
     known = sum(row["answer"] != "" for row in rows)

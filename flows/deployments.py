@@ -158,8 +158,8 @@ def _absolute(lake: Path) -> str:
 
 def _parameters(lake: Path, config: Path | None, settings: Sequence[str]) -> dict[str, Any]:
     """What a flow is called with; a mistake in it would show in the worker's log alone."""
-    load_config(config, settings)
     said = [*(file_settings(config) if config else []), *settings]
+    load_config(None, said)
     return {"lake": _absolute(lake), "settings": said}
 
 

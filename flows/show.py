@@ -189,9 +189,10 @@ def print_certificate(
     ]
     _draw(rows, list(rows[0]), f"{found['answers']} answers by {' and '.join(found['sources'])}")
     print(found["method"])
+    few = "; the others have too few answers (publish.min_answers)"
     print(
         f"harm can be told of {judged} of {found['dropping']} tags that cleaning took something "
-        "from; the others have too few answers (publish.min_answers)"
+        f"from{few if judged < found['dropping'] else ''}"
     )
     for name in harmed:
         print(f"harmed: {name}; it keeps `tagwright run` from publishing")

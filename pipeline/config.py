@@ -121,7 +121,7 @@ class GroundConfig(Section):
     threshold: float = Field(
         0.3, gt=0, lt=1, description="least score of a Grounding-DINO's box for a tag"
     )
-    batch: int = Field(4, ge=1, description="pictures that a Grounding-DINO sees at once")
+    batch: int = Field(4, ge=1, description="pictures that `grounding-dino` sees at once on a GPU")
     budget: float = Field(
         1.0,
         gt=0,
@@ -154,7 +154,7 @@ class PublishConfig(Section):
         0.2, ge=0, le=1, description="share of a tag's right ones that cleaning may surely lose"
     )
     min_answers: int = Field(
-        5, ge=1, description="answers about a tag's candidates without which it is not judged"
+        5, ge=1, description="answers about candidates by which a tag is judged, or all it has"
     )
 
 
@@ -258,7 +258,8 @@ def file_settings(path: Path) -> list[str]:
         ConfigError: as `load_config`.
     """
     load_config(path)
-    return [f"{key}={json.dumps(value)}" for key, value in _leaves(_read(path))]
+    leaves = _leaves(_read(path))
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in leaves]
 
 
 def _leaves(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -65,8 +65,9 @@ class Generate(Stage):
             values = judge.tagger.score(part.features)
             if not np.isfinite(values).all():
                 raise PipelineError(
-                    f"generate: model {judge.digest[:12]} gives scores that are no numbers, so its "
-                    "training went wrong; lower encoder_lr in baseline.tagger and refine.tagger"
+                    f"generate: model {judge.digest[:12]} gives scores that are no numbers: the "
+                    "encoder's weights are damaged, or its training went wrong (lower encoder_lr "
+                    "in baseline.tagger and refine.tagger)"
                 )
             scores.append(self._score_rows(part, judge, values, own))
             captions += self._captions(part, fold, values)

@@ -96,7 +96,7 @@ class Ground(Stage):
     """Finds regions for the tags that a shard brings, also of images of other shards."""
 
     name = "ground"
-    version = 6
+    version = 7
     doc = "candidate tags -> regions with boxes and features"
     reads = (
         "features", "images", "models", "mentions", "captions", "tag_scores", "thresholds",

@@ -110,18 +110,13 @@ class Runner:
             raise PlanError(
                 f"{self.lake.path}: nothing to retrain on yet; run `tagwright run` first"
             )
-        if "publish" in names and "clean" not in names and (left := self._half_done()):
+        if "publish" in names and "clean" not in names and (left := half_done(self)):
             raise PlanError(
                 f"{self.lake.path}: a run was interrupted, or is at work, and left {left}, so tags "
                 "are half cleaned; let it end, or go on with it by `tagwright run` and its settings"
             )
         for name in names:
             CYCLE[name](self.config, self.cycle).check()
-
-    def _half_done(self) -> str | None:
-        before = stage_names(until="clean")
-        shards = [name for name in before if CYCLE[name].unit == "shard"]
-        return half_done(self.lake, shards, "clean", self.units(CYCLE["clean"](self.config, 0)))
 
     def run_stage(self, name: str, forced: bool = False) -> StageSummary:
         """Run one stage over all units that are not done."""

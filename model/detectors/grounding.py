@@ -38,7 +38,9 @@ DECIMALS = 4
 
 
 class Network(Protocol):
-    """A Grounding-DINO network."""
+    """A Grounding-DINO network, on the device where it computes."""
+
+    device: torch.device
 
     def __call__(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (B, Q, T) and boxes (B, Q, 4), centre and size relative to the picture.
@@ -107,11 +109,13 @@ class GroundingDetector:
                     found[row].append(Detection(label, (x1, y1, x2, y2), score, prompt.text))
 
     def _ask(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        if pixels.device.type != "cpu":
-            return self.network(pixels, texts)
+        device = self.network.device
+        if device.type != "cpu":
+            logits, boxes = self.network(pixels.to(device), texts)
+            return logits.cpu(), boxes.cpu()
         alone = [self.network(pixels[row, None], [text]) for row, text in enumerate(texts)]
-        logits, boxes = zip(*alone, strict=True)
-        return torch.cat(logits), torch.cat(boxes)
+        logits, boxes = (torch.cat(parts) for parts in zip(*alone, strict=True))
+        return logits, boxes
 
     def _best(self, scores: Tensor, corners: Tensor) -> list[int]:
         sure = torch.nonzero(scores >= self.threshold).flatten().tolist()

@@ -18,7 +18,8 @@ class GroundingDino:
     """The network behind `Network`."""
 
     def __init__(self, network: nn.Module) -> None:
-        self.network = network.eval()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.eval().to(self.device)
 
     @classmethod
     def open(cls, folder: Path) -> GroundingDino:
@@ -38,7 +39,7 @@ class GroundingDino:
         """See `Network`."""
         found = self.network(
             pixel_values=pixels,
-            pixel_mask=torch.ones(pixels.shape[0], *pixels.shape[2:], dtype=torch.long),
-            **tokenize(texts),
+            pixel_mask=pixels.new_ones((pixels.shape[0], *pixels.shape[2:]), dtype=torch.long),
+            **tokenize(texts).to(pixels.device),
         )
         return found.logits, found.pred_boxes

@@ -55,7 +55,9 @@ class Bert(nn.Module):
 
 
 class GroundingDinoPackage:
-    """The network behind `Network`."""
+    """The network behind `Network`; on the CPU, for elsewhere it wants kernels of its own."""
+
+    device = torch.device("cpu")
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval()

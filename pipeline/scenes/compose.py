@@ -111,7 +111,8 @@ class Composer:
         self._seed, self._styles, self._size = seed, styles, size
         self._max_occlusion = max_occlusion
         things = vocabulary.objects + vocabulary.people
-        self._things = Deck(_tickets(things, homonyms), self._rng(0))
+        self._dealt = _tickets(things, homonyms)
+        self._things = Deck(self._dealt, self._rng(0))
         self._outliers = Quota(outliers, self._rng(5))
         self._actions = Deck(vocabulary.actions, self._rng(1))
         self._places = Deck(vocabulary.scenes, self._rng(2))
@@ -143,6 +144,9 @@ class Composer:
             if thing.name not in shown:
                 break
             self._things.put_back(thing)
+        else:  # little else is left to deal
+            others = [one for one in self._dealt if one.name not in shown]
+            thing = others[int(rng.integers(len(others)))]
         action = None
         if thing.name in ("man", "woman") and rng.random() < ACTIVE:
             action = self._actions.deal()

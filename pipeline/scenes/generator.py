@@ -79,7 +79,7 @@ class SceneConfig(BaseModel):
     homonyms: float | None = Field(
         default=None,
         ge=0,
-        le=0.5,
+        le=0.2,
         description="share of drawn things whose name has another sense (bat, mouse); "
         "as the vocabulary has them by default",
     )

@@ -114,20 +114,25 @@ def test_batch_size_and_order_change_nothing(network: Any) -> None:
     assert together == alone[::-1]
 
 
-def test_pictures_of_one_shape_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_pictures_of_one_shape_are_computed_together() -> None:
     """Prompts of 6 to 16 pieces share a batch, since they are padded to 32."""
-    batches: list[list[str]] = []
+    batches: list[int] = []
 
-    def heard(self: GroundingDetector, pixels: torch.Tensor, texts: Sequence[str]) -> Any:
-        batches.append(list(texts))
-        return torch.zeros(len(texts), 1, 256), torch.zeros(len(texts), 1, 4)
+    class Elsewhere:
+        device = torch.device("meta")
 
-    monkeypatch.setattr(GroundingDetector, "_ask", heard)
-    nobody: Any = None
+        def __call__(
+            self, pixels: torch.Tensor, texts: Sequence[str]
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            assert pixels.device == self.device and len(pixels) == len(texts)
+            batches.append(len(texts))
+            return torch.zeros(len(texts), 1, 256), torch.full((len(texts), 1, 4), 0.5)
+
     views = [view(60, 80), view(61, 80), view(100, 50), view(60, 80)]
     candidates = [[0], [3, 4, 5], [1], list(range(5, 65))]
-    GroundingDetector(nobody, NAMES, 1e-3, 4, SIDES).detect(views, candidates)
-    assert sorted(map(len, batches)) == [1, 1, 2]
+    found = GroundingDetector(Elsewhere(), NAMES, 1e-3, 4, SIDES).detect(views, candidates)
+    assert sorted(batches) == [1, 1, 2]
+    assert [[d.label for d in one] for one in found] == candidates
 
 
 def test_company_and_padding_change_no_more_than_last_digits(folder: Path) -> None:
@@ -177,6 +182,8 @@ def test_odd_pictures_and_many_tags(network: Any) -> None:
 
 class Told:
     """Answers with given logits: what scoring makes of them is tested, not a network."""
+
+    device = torch.device("cpu")
 
     def __init__(self, logits: torch.Tensor, boxes: torch.Tensor) -> None:
         self.answer = logits[None], boxes[None]

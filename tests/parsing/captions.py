@@ -243,6 +243,7 @@ EXPECTED: list[tuple[str, str, str, str]] = [
     # what is not there
     ("No one is wearing a mask in the shop", "shop", "", ""),
     ("Nobody is sitting on the bench", "bench", "", ""),
+    ("Nothing is lying on the bench", "bench", "", ""),
     ("a room with neither a lamp nor a chair", "room", "", ""),
     ("a road free of snow", "road", "", ""),
     ("an empty bottle of wine", "bottle, wine", "empty", ""),

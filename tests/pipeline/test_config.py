@@ -55,7 +55,7 @@ SAID = """
 seed = 7
 [clean]
 cut = "paper"
-spare = ["dog, small", "no", "1e3", "yellow: \\u00e9"]
+spare = ["dog, small", "no", "1e3", "yellow: \\u00e9", "😀 𠮷"]
 [retrain]
 clean_subset = "SELECT image_id FROM tags WHERE name <> 'a = b' # \\"all\\" of them"
 [retrain.finetune]
@@ -68,7 +68,7 @@ def test_what_a_file_says_is_the_same_as_settings(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(SAID)
     config = load_config(file)
-    assert config.clean.spare[-1] == "yellow: \u00e9"
+    assert config.clean.spare[-2:] == ("yellow: \u00e9", "\U0001f600 \U00020bb7")
     assert load_config(None, file_settings(file)) == config
     file.write_text("[clean]\ncuts = 3\n")
     with pytest.raises(ConfigError, match=r"did you mean cut\?"):
