@@ -106,11 +106,11 @@ def test_retraining_waits_for_a_run_that_was_interrupted(demo_copy: Path) -> Non
 
 def test_it_waits_also_between_stages_and_not_after_edits(demo_copy: Path, cli: Cli) -> None:
     path, config = demo_copy / "lake", demo_config(24, 0)
-    looser = config.calibrate.model_copy(update={"precision": 0.3, "lose": 0.2})
+    looser = config.calibrate.model_copy(update={"tag_precision": 0.9, "lose": 0.2})
     other = config.model_copy(update={"calibrate": looser})
     Runner(path, other).run(until="calibrate")
     for asked in (config, other):  # whatever the settings of the retraining
-        with pytest.raises(PlanError, match="left `ground` of 2 shards"):
+        with pytest.raises(PlanError, match="left `ground` of 3 shards"):
             Runner(path, asked).check(RETRAIN)
     Runner(path, other).run(until="clean")
     Runner(path, config).check(RETRAIN)
