@@ -31,12 +31,6 @@ app = typer.Typer(
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 app.add_typer(certify.app, name="certify")
-app.command()(models.train)
-app.command()(models.tag)
-app.command()(models.evaluate)
-app.command()(orders.deploy)
-app.command()(orders.trigger)
-app.command()(orders.schedule)
 
 
 _INTERRUPTED = 130
@@ -355,3 +349,12 @@ def bench(
 
     chosen = tuple(seed or range(seeds or 1))
     print_bench(run_benchmark(name, data, chosen, out, set or ()), json_)
+
+
+# In the order in which `--help` lists them: after what every user needs.
+app.command()(models.train)
+app.command()(models.tag)
+app.command()(models.evaluate)
+app.command()(orders.deploy)
+app.command()(orders.trigger)
+app.command()(orders.schedule)
