@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -33,9 +34,7 @@ def trigger(
     """Start a flow through the Prefect server."""
     from flows.deployments import trigger_flow
 
-    def tell(words: str) -> None:
-        print(words, file=sys.stderr)
-
+    tell = partial(print, file=sys.stderr)
     started = trigger_flow(flow, lake, config, set or (), wait=wait, tell=tell)
     print(json.dumps(started) if json_ else f"{started['name']}: {started['state']}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from parsing import describing, lexicon, wordnet
+from parsing.mend_tree import first_of
 from parsing.picturable import is_idea
 from parsing.text import is_year
 from parsing.words import Word
@@ -92,9 +93,7 @@ def names_colour(word: Word) -> bool:
     """ "a man in red" says how he looks; "an orange", "oranges" are things."""
     if not wordnet.is_colour(word.low) or word.tag not in ("NN", "JJ", "NNP") or word.kids("det"):
         return False
-    first = word
-    while first.dep == "conj" and first.head is not None:
-        first = first.head
+    first = first_of(word)
     over = first.head.low if first.head is not None else ""
     thing = wordnet.supersense(word.low, "n") in _NATURAL  # first of all, as salmon and lavender
     # "cooks salmon", "a bed of lavender": only who wears it, or is in it, has its colour
@@ -125,8 +124,8 @@ def _negated(words: list[Word]) -> set[int]:
         starts: list[Word] = []
         if word.low in ("no", "neither") and word.dep in ("det", "neg", "preconj") and word.head:
             starts = [word.head]
-        elif lacks_something(word):  # "a road free of snow"
-            starts = [thing] if (thing := of_what(word)) is not None else []
+        elif thing := what_lacks(word):  # "a road free of snow"
+            starts = [thing]
         elif word.low in ("without", "minus", "lacking"):
             starts = word.kids("pobj", "dobj", "pcomp")
         elif word.pos in ("VERB", "AUX") and is_denied(word):
@@ -146,9 +145,9 @@ def is_denied(verb: Word) -> bool:
     )
 
 
-def lacks_something(word: Word) -> bool:
+def what_lacks(word: Word) -> Word | None:
     """ "free of snow", "devoid of people": the quality is that the thing is not there."""
-    return word.low in _LACKING and word.pos == "ADJ" and of_what(word) is not None
+    return of_what(word) if word.low in _LACKING and word.pos == "ADJ" else None
 
 
 def _names_something(word: Word) -> bool:

@@ -14,9 +14,9 @@ from parsing.nouns import (
     find_nouns,
     has_letter,
     is_denied,
-    lacks_something,
     names_colour,
     noun_lemma,
+    what_lacks,
 )
 from parsing.text import CleanText
 from parsing.verbs import (
@@ -306,7 +306,7 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
         return False
     if low in lexicon.noise("a") or not has_letter(low):
         return not strict and word.pos == "ADJ"
-    if word.kids("neg") or any(c.low == "not" for c in word.children) or lacks_something(word):
+    if word.kids("neg") or any(c.low == "not" for c in word.children) or what_lacks(word):
         return False
     if word.pos == "ADJ":
         # "midair stunt": an adjective to the tagger, to WordNet only a noun

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parsing import wordnet
+from parsing import describing, wordnet
 
 MAX_CHARACTERS = 2000
 # Also of an ampersand that was encoded itself, once or more: "&amp;quot;".
@@ -104,13 +104,11 @@ def is_year(word: str) -> bool:
 
 def _kind_of(left: str, right: str, thing: str) -> bool:
     """ "two - story home", "ribbon - cutting ceremony": the first two words say what kind it is."""
-    from spacy.lang.en.lex_attrs import like_num  # a caption is about to be parsed by spaCy anyway
-
     if len(thing) < 3 or not wordnet.has(thing, "n"):
         return False  # "photo - arriving at": a chemist's noun
     if wordnet.is_living(left) or wordnet.is_living(right):
         return False  # "day 2 - man walks", "portrait of a man - wearing sunglasses"
-    if like_num(left):  # type: ignore[no-untyped-call]  # spaCy has no types there
+    if left.isdigit() or describing.is_ordinal(left) or wordnet.is_number(left):
         return not is_year(left) and wordnet.lemma(right, "n") == right
     does = right.endswith("ing") and wordnet.has(wordnet.lemma(right, "v", inflected=True), "v")
     return does and wordnet.has(left, "n")

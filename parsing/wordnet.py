@@ -264,6 +264,12 @@ def is_unit(word: str) -> bool:
 
 
 @remembered
+def is_number(word: str) -> bool:
+    """Two and twenty, by the dominant sense; single letters are Roman ones too rarely."""
+    return len(word) > 1 and any("integer.n.01" in above(sense) for sense in senses(word, "n")[:1])
+
+
+@remembered
 def is_living(name: str) -> bool:
     """People and animals, by the dominant sense."""
     found = senses(name, "n") or senses(name.split(" ")[-1], "n")

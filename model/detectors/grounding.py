@@ -57,7 +57,7 @@ class GroundingDetector:
         sides: tuple[int, int] = (SHORTER, LONGER),
     ) -> None:  # fmt: skip
         self.network, self.names, self.threshold = network, tuple(names), threshold
-        self.batch, self.sides = batch, sides
+        self.batch, self.sides = 1 if network.device.type == "cpu" else batch, sides
 
     def detect(
         self, views: Sequence[View], candidates: Sequence[Sequence[int]]
@@ -98,7 +98,10 @@ class GroundingDetector:
         found: list[list[Detection]],
     ) -> None:  # fmt: skip
         pixels = torch.stack([pixels for _, pixels, _ in group])
-        logits, boxes = self._ask(pixels, [prompt.text for _, _, prompt in group])
+        answer = self.network(
+            pixels.to(self.network.device), [prompt.text for _, _, prompt in group]
+        )
+        logits, boxes = (part.cpu() for part in answer)
         for (row, _, prompt), of_image, where in zip(group, logits, boxes, strict=True):
             corners = to_pixels(where, views[row].size)
             for label, (first, last) in prompt.spans.items():
@@ -107,15 +110,6 @@ class GroundingDetector:
                     x1, y1, x2, y2 = corners[place].tolist()
                     score = float(scores[place])
                     found[row].append(Detection(label, (x1, y1, x2, y2), score, prompt.text))
-
-    def _ask(self, pixels: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        device = self.network.device
-        if device.type != "cpu":
-            logits, boxes = self.network(pixels.to(device), texts)
-            return logits.cpu(), boxes.cpu()
-        alone = [self.network(pixels[row, None], [text]) for row, text in enumerate(texts)]
-        logits, boxes = (torch.cat(parts) for parts in zip(*alone, strict=True))
-        return logits, boxes
 
     def _best(self, scores: Tensor, corners: Tensor) -> list[int]:
         sure = torch.nonzero(scores >= self.threshold).flatten().tolist()
