@@ -38,7 +38,7 @@ class Clean(Stage):
     """Works per tag: a tag whose regions did not change is not judged again."""
 
     name = "clean"
-    version = 10
+    version = 11
     doc = "regions -> verdicts per image and tag"
     unit = "tag"
     group = HELD

@@ -5,7 +5,8 @@ RAM drops tags on 'contrary predictions between whole images and their correspon
 tag than like those that do not, and, where it speaks for the tag, the log-odds that its clearest
 region shows it rather than anything else of the same kind. Where that region shows another tag of
 the kind, one that a caption names, too, it is that other one's, and none is left for the tag. The
-strongest other tag there is reported as a likely confusion.
+strongest other tag there is reported as a likely confusion. Tags of few images are weighed, too,
+but none of them is dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy.special import expit
 
 from model.metrics import log_odds
 from pipeline.config import CleanConfig
-from pipeline.rules.base import Opinions, TagEvidence, left_alone, unjudgeable
+from pipeline.rules.base import Opinions, TagEvidence, incomparable, left_alone, too_few
 from pipeline.rules.noise import supports, wrong_posterior
 
 REGION_SHARE = 0.25
@@ -30,7 +31,7 @@ look at regions counts in full; it counts as much as images held out of training
 def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     """Drop the tags that are likely enough wrong."""
     clearest, regions = evidence.best_region(evidence.region_scores)
-    if why := unjudgeable(evidence, evidence.images, "images", config):
+    if why := incomparable(evidence):
         return left_alone(evidence, regions, why)
     of_image = supports(evidence)
     weight = of_image.copy()
@@ -39,9 +40,11 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
     weight[: evidence.images] += REGION_SHARE * np.maximum(log_odds(clearest), 0)
     weight[: evidence.images] -= OTHER_COUNTS * evidence.look * taken
     wrong = wrong_posterior(weight, evidence.noise)[0][: evidence.images]
+    # A rare tag loses nothing, but those who look through it begin with what is likeliest wrong.
+    rare = too_few(evidence, evidence.images, "images", config)
     reasons = []
     for row, region in enumerate(regions):
-        reason = (
+        reason = (f"{rare}; " if rare else "") + (
             f"wrong with probability {wrong[row]:.2f}: log-odds {of_image[row]:+.1f} by the whole "
             f"image; its clearest region scores {clearest[row]:.2f}"
         )
@@ -51,5 +54,5 @@ def agreement(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions
             if evidence.other_said[region]:
                 reason += ", which a caption names"
         reasons.append(reason)
-    certain = evidence.certain
+    certain = float("nan") if rare else evidence.certain
     return Opinions(wrong > certain, wrong, certain, reasons, regions)

@@ -83,17 +83,22 @@ Rule = Callable[[TagEvidence, CleanConfig, int], Opinions]
 """(evidence of a tag, config, seed) -> a row per image, in the order of `image_ids`."""
 
 
-def unjudgeable(evidence: TagEvidence, count: int, what: str, config: CleanConfig) -> str | None:
-    """Why a tag cannot be judged: too few images or regions, or none to compare them with."""
+def too_few(evidence: TagEvidence, count: int, what: str, config: CleanConfig) -> str | None:
+    """Why a tag is left alone that has less than `clean.min_regions` of something."""
     if count < config.min_regions:
         return f"only {count} {what} of {evidence.name}: left alone"
+    return None
+
+
+def incomparable(evidence: TagEvidence) -> str | None:
+    """Why nothing can be said of a tag that every image carries."""
     if not len(evidence.absent_scores):
         return f"no score of an image without {evidence.name} to compare with: left alone"
     return None
 
 
 def left_alone(evidence: TagEvidence, regions: Ints, why: str) -> Opinions:
-    """Keep all, because the tag is too rare to be judged."""
+    """Keep all, and say nothing of them but why."""
     nothing = np.full(evidence.images, np.nan, np.float32)
     keep = np.zeros(evidence.images, bool)
     return Opinions(keep, nothing, float("nan"), [why] * evidence.images, regions)

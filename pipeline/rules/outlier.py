@@ -14,7 +14,7 @@ from pipeline.clustering import SAMPLED, distances_to, fit_centres
 from pipeline.columns import Floats
 from pipeline.config import CleanConfig
 from pipeline.regions import Held, Regions
-from pipeline.rules.base import Opinions, TagEvidence, left_alone, unjudgeable
+from pipeline.rules.base import Opinions, TagEvidence, incomparable, left_alone, too_few
 from pipeline.rules.noise import supports, wrong_posterior
 
 PAPER_SHARE = 0.1
@@ -63,7 +63,8 @@ def _median(values: Floats) -> float:
 
 def outlier(evidence: TagEvidence, config: CleanConfig, seed: int) -> Opinions:
     """Drop the images whose nearest region is among the farthest of the tag."""
-    if why := unjudgeable(evidence, len(evidence.features), "regions", config):
+    rare = too_few(evidence, len(evidence.features), "regions", config)
+    if why := rare or incomparable(evidence):
         return left_alone(evidence, evidence.best_region(evidence.region_scores)[1], why)
     negative, regions = evidence.best_region(-distances(evidence.features, seed))
     nearest = -negative

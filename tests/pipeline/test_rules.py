@@ -11,6 +11,7 @@ from model.metrics import log_odds
 from pipeline.config import CleanConfig
 from pipeline.errors import PlanError
 from pipeline.rules import RULES, find_rule
+from pipeline.rules.agreement import agreement
 from pipeline.rules.base import TagEvidence
 from pipeline.rules.noise import (
     CERTAIN,
@@ -96,6 +97,15 @@ def test_a_rare_tag_is_left_alone_and_says_so(name: str) -> None:
     opinions = find_rule(name)(everywhere, CleanConfig(), 0)
     assert not opinions.drop.any()
     assert all("no score of an image without dog" in reason for reason in opinions.reasons)
+
+
+def test_a_rare_tag_is_weighed_all_the_same() -> None:
+    """Nothing of it goes, but who looks through it is told where to begin."""
+    opinions = agreement(evidence(right=3, wrong=2), CleanConfig(), 0)
+    assert opinions.scores[3:].min() > opinions.scores[:3].max()
+    assert np.isnan(opinions.threshold)
+    assert all("wrong with probability" in reason for reason in opinions.reasons)
+    assert agreement(evidence(right=3, wrong=2), CleanConfig(min_regions=5), 0).drop[3:].any()
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
