@@ -13,7 +13,7 @@ from model.thresholds import fit_curve
 from pipeline.calibrate import Calibrate, not_kept
 from pipeline.config import load_config
 from pipeline.stage import Batch, Context
-from tests.pipeline.test_rules import judged, sigmoid
+from tests.pipeline.test_noise import judged, sigmoid
 
 
 def none(*_: Any) -> Any:

@@ -15,7 +15,7 @@ from pipeline.refine import Refine, RefineAgain
 from pipeline.stage import Batch, Context
 from pipeline.vouched import vouched
 from storage.lake import Lake
-from tests.pipeline.test_rules import judged
+from tests.pipeline.test_noise import judged
 
 
 def test_tags_are_vouched_for_by_how_likely_they_are_right() -> None:

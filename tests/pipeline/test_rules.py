@@ -14,23 +14,14 @@ from pipeline.rules import RULES, find_rule
 from pipeline.rules.agreement import agreement
 from pipeline.rules.base import TagEvidence
 from pipeline.rules.noise import (
-    CERTAIN,
-    LEAST_CERTAIN,
     PRIOR_SHARE,
-    certain_from,
-    evidence_slope,
-    midpoints,
     support,
     wrong_posterior,
-    wrong_share,
 )
 from pipeline.rules.outlier import FAR_COUNTS, PAPER_SHARE, distances, outlier
+from tests.pipeline.test_noise import sigmoid
 
 RIGHT, WRONG = 90, 10
-
-
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    return (1 / (1 + np.exp(-values))).astype(np.float32)
 
 
 def evidence(seed: int = 0, right: int = RIGHT, wrong: int = WRONG, order: int = 0) -> TagEvidence:
@@ -148,12 +139,6 @@ def test_agreement_names_the_likely_confusion() -> None:
     assert "looks more like cat" in reason
 
 
-def test_support_is_zero_midway_between_images_with_and_without_the_tag() -> None:
-    absent = sigmoid(np.array([-5.0, -4.0, -3.0]))
-    carried = sigmoid(np.array([2.0, 2.0, 2.0, -4.0]))
-    np.testing.assert_allclose(support(carried, absent, 1.0), [3, 3, 3, -3], atol=1e-3)
-
-
 def test_those_that_a_budget_left_out_still_say_what_the_tag_looks_like() -> None:
     """Most of the doubtful images are wrong; by their own median none would stand out."""
     tag = replace(evidence(), region_scores=np.full(100, 0.5, np.float32))
@@ -199,17 +184,6 @@ def test_judges_that_are_quite_sure_drop_nothing(name: str) -> None:
     assert not find_rule(name)(sure, CleanConfig(), 0).drop.any()
 
 
-def test_midpoints_are_those_of_each_tag() -> None:
-    scores = sigmoid(np.array([[2.0, 1.0, 4.0], [-4.0, 1.0, 0.0], [-2.0, 1.0, -1.0]]))
-    scores[0, 2] = 0  # not learned there
-    carried = np.array([[1, 1, 1], [0, 1, 1], [0, 1, 0]])
-    unsure = np.zeros((3, 3), bool)
-    found = midpoints(scores, carried, unsure)
-    np.testing.assert_allclose(found, [(2 - 3) / 2, np.nan, -0.5], atol=1e-4)
-    unsure[2, 0] = True  # perhaps there: no example of an absent tag
-    assert midpoints(scores, carried, unsure)[0] == pytest.approx((2 - 4) / 2, abs=1e-4)
-
-
 def test_agreement_drops_what_is_certain_enough() -> None:
     """Its cut is that of calibration, whatever it is."""
     tag, rule = evidence(), find_rule("agreement")
@@ -218,74 +192,6 @@ def test_agreement_drops_what_is_certain_enough() -> None:
         found = rule(replace(tag, certain=cut), CleanConfig(), 0)
         assert np.array_equal(found.drop, scores > cut)
         assert found.threshold == cut
-
-
-def judged(apart: float, wrong: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores (1000, 20) of judges that see a thing `apart` from its absence, what is carried, and
-    which of it is right."""
-    chance = np.random.default_rng(seed)
-    carried = chance.random((1000, 20)) < 0.3
-    right = carried & (chance.random(carried.shape) >= wrong)
-    # Of two normal distributions of spread 1, their distance is the slope of the log-odds.
-    odds = chance.normal(np.where(right, apart / 2, -apart / 2), 1) * apart
-    return sigmoid(odds), carried.astype(np.float32), right
-
-
-@pytest.mark.parametrize("apart", [1.5, 2.5])
-def test_no_more_right_tags_go_than_are_allowed(apart: float) -> None:
-    scores, carried, right = judged(apart, 0.1)
-    sure = np.zeros_like(right)
-    shares = []
-    for allowed in (0.1, 0.3):
-        cut = certain_from(scores, carried, sure, 1.0, 0.1, allowed)
-        gone = 0
-        for column in range(scores.shape[1]):
-            mine = carried[:, column] > 0
-            weight = support(scores[mine, column], scores[~mine, column], 1.0)
-            drop = wrong_posterior(weight)[0] > cut
-            gone += int((drop & right[mine, column]).sum())
-        shares.append(gone / int((carried > 0).sum() - right.sum()))
-    # So many right ones for each wrong one, as far as noise is known.
-    assert shares == pytest.approx([0.1, 0.3], rel=0.35)
-
-
-def test_strong_judges_drop_nothing_for_the_sake_of_the_allowance() -> None:
-    scores, carried, _ = judged(8, 0.1)
-    sure = np.zeros_like(scores, bool)
-    assert certain_from(scores, carried, sure, 1.0, 0.1, 0.2) == LEAST_CERTAIN
-    assert certain_from(scores, carried, sure, 1.0, 0.1, 0.0) > 0.9
-
-
-def test_without_examples_even_odds_decide() -> None:
-    scores, carried, right = judged(2, 0.1)
-    sure = np.zeros_like(right)
-    assert certain_from(scores, carried * 0, sure, 1.0, 0.1, 0.2) == CERTAIN
-    assert certain_from(scores, carried, ~sure, 1.0, 0.1, 0.2) == CERTAIN
-
-
-def test_the_slope_of_evidence_undoes_the_scale_of_scores() -> None:
-    chance = np.random.default_rng(0)
-    carried = (chance.random((2000, 3)) < 0.2).astype(np.float32)
-    odds = chance.normal(np.where(carried > 0, 1.0, -1.0), 1.0) + np.array([0.0, -2.0, 2.0])
-    # Normal with a gap of 2 and a spread of 1: the log-odds grow by 2 a step (Fisher).
-    sure = np.zeros(carried.shape, bool)
-    assert evidence_slope(sigmoid(odds), carried, sure) == pytest.approx(2, abs=0.15)
-    assert evidence_slope(sigmoid(odds / 2), carried, sure) == pytest.approx(4, abs=0.3)
-    # Captions leave out a third; told where, the slope is the same.
-    said = carried * (chance.random(carried.shape) < 0.67)
-    assert evidence_slope(sigmoid(odds), said, sure) < 1.6
-    unsure = (carried > 0) & (said == 0)
-    assert evidence_slope(sigmoid(odds), said, unsure) == pytest.approx(2, abs=0.15)
-    assert evidence_slope(sigmoid(odds), carried * 0, sure) == 1
-    few = carried * (np.cumsum(carried, axis=0) < 5)
-    assert evidence_slope(sigmoid(odds), few, sure) == 1
-    # The first tag is scored by models that have not seen one of its images, and by no other.
-    stored = sigmoid(odds)
-    stored[carried[:, 0] > 0, 0] = 0
-    assert evidence_slope(stored, carried, sure) == pytest.approx(2, abs=0.15)
-    assert support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1]), 2.0) == pytest.approx(
-        2 * support(sigmoid(odds[:, 0]), sigmoid(odds[:, 1]), 1.0), abs=1e-4
-    )
 
 
 def test_a_region_speaks_for_a_tag_and_not_against_it() -> None:
@@ -352,15 +258,6 @@ def test_the_noise_of_a_rare_tag_stays_near_the_prior() -> None:
     assert abs(estimate - PRIOR_SHARE) < 0.02
 
 
-@pytest.mark.parametrize("wrong", [0.0, 0.02, 0.1, 0.3])
-def test_the_noise_of_all_tags_together_is_estimated(wrong: float) -> None:
-    scores, carried, right = judged(3, wrong)
-    sure = np.zeros_like(right)
-    truly = 1 - right.sum() / carried.sum()
-    assert wrong_share(scores, carried, sure, 1.0) == pytest.approx(truly, abs=0.02 + 0.1 * truly)
-    assert wrong_share(scores, carried * 0, sure, 1.0) == PRIOR_SHARE
-
-
 @pytest.mark.parametrize("rule", ["agreement", "outlier"])
 def test_where_all_seem_clean_less_goes(rule: str) -> None:
     tag = evidence()
@@ -370,12 +267,6 @@ def test_where_all_seem_clean_less_goes(rule: str) -> None:
     ]
     assert gone[0] <= gone[1] <= gone[2]
     assert gone[0] < gone[2]
-
-
-def test_evidence_of_nothing_leaves_the_prior() -> None:
-    posterior, estimate = wrong_posterior(np.zeros(500, np.float32))
-    assert estimate == pytest.approx(PRIOR_SHARE)
-    assert posterior == pytest.approx(PRIOR_SHARE)
 
 
 def test_more_support_or_a_clearer_region_is_never_surer_to_be_wrong() -> None:
