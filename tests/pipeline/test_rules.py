@@ -13,11 +13,7 @@ from pipeline.errors import PlanError
 from pipeline.rules import RULES, find_rule
 from pipeline.rules.agreement import agreement
 from pipeline.rules.base import TagEvidence
-from pipeline.rules.noise import (
-    PRIOR_SHARE,
-    support,
-    wrong_posterior,
-)
+from pipeline.rules.noise import PRIOR_SHARE, support, wrong_posterior
 from pipeline.rules.outlier import FAR_COUNTS, PAPER_SHARE, distances, outlier
 from tests.pipeline.test_noise import sigmoid
 
