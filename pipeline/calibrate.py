@@ -31,7 +31,13 @@ from pipeline.dataset import (
 )
 from pipeline.fingerprint import digest
 from pipeline.rules.base import Bools
-from pipeline.rules.noise import certain_from, evidence_slope, midpoints, wrong_share
+from pipeline.rules.noise import (
+    certain_from,
+    evidence_slope,
+    midpoints,
+    most_wrong,
+    wrong_share,
+)
 from pipeline.stage import Batch, Context, Counts, Result, Stage
 
 HELD_OUT_SCORES = """
@@ -48,7 +54,7 @@ class Calibrate(Stage):
     """Thresholds are data: a view applies them."""
 
     name = "calibrate"
-    version = 11
+    version = 12
     doc = "held-out scores -> thresholds per tag and fold"
     unit = "corpus"
     pinned = True
@@ -92,7 +98,7 @@ class Calibrate(Stage):
             judged = *seen, unknown[others] | (scores[others] >= cuts["generate"])
             middle = midpoints(*judged)
             slope = evidence_slope(*judged)
-            noise = wrong_share(*judged, slope)
+            noise = min(wrong_share(*judged, slope), most_wrong(*judged))
             certain = certain_from(*judged, slope, noise, wanted["lose"])
             of_all = {"slope": slope, "noise": noise, "certain": certain, "said": curve.top}
             tables.append(_rows(vocabulary, fold, cuts, middle, targets[others], of_all))

@@ -102,7 +102,7 @@ class CalibrateConfig(Section):
         0.43, gt=0, lt=1, description="from which retraining does not take a tag as absent"
     )
     lose: float = Field(
-        0.065,
+        0.085,
         ge=0,
         description="right tags cleaning may lose for each wrong one it thinks there is",
     )

@@ -153,6 +153,22 @@ def wrong_share(scores: Floats, carried: Floats, unsure: Bools, slope: float) ->
     return _em(np.concatenate(found), PRIOR_SHARE, 0)[1] if found else PRIOR_SHARE
 
 
+def most_wrong(scores: Floats, carried: Floats, unsure: Bools) -> float:
+    """The share of wrong tags that there can be of all together; 1 of too little.
+
+    Of the absent images of a tag half score below their median, and so does half of what is wrong.
+    No more can be wrong, then, than twice the carried tags that score as low as that (Storey 2002,
+    "A direct approach to false discovery rates", with lambda .5). `wrong_share` takes hard images
+    for wrong ones where little is wrong; here a right tag counts only where the judge sees less of
+    the thing than in most pictures without it. Arguments as for `carriers`.
+    """
+    low = [
+        scores[own, column] < np.median(scores[absent, column])
+        for column, own, absent in carriers(scores, carried, unsure)
+    ]
+    return min(1.0, 2 * float(np.concatenate(low).mean())) if low else 1.0
+
+
 def certain_from(
     scores: Floats, carried: Floats, unsure: Bools, slope: float, expected: float, allowed: float
 ) -> float:
@@ -160,8 +176,8 @@ def certain_from(
 
     So many right ones as `allowed` times the wrong ones that there seem to be: weak judges are
     hardly ever sure, and 1 in 2 would be more careful with them than anyone asked for, while clean
-    tags have little to spend. `expected` is what `wrong_share` gives; the other arguments are as
-    for `carriers`, by the whole images' scores.
+    tags have little to spend. `expected` is the share that is wrong of all tags together; the other
+    arguments are as for `carriers`, by the whole images' scores.
     """
     supports = _own_supports(scores, carried, unsure, slope)
     found = [wrong_posterior(own, expected)[0] for own in supports]

@@ -21,10 +21,11 @@ def none(*_: Any) -> Any:
 
 
 def calibrated(
-    wrong: float, said: float = 1.0, other: float = 0.0, open_: bool = False, kept: int = 1024
-) -> list[dict[str, Any]]:
+    wrong: float, said: float = 1.0, other: float = 0.0, open_: bool = False, kept: int = 1024,
+    spread: float = 1.0,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Thresholds of 20 tags by the scores of 1,000 images."""
-    scores, carried, _ = judged(3, wrong)
+    scores, carried, _ = judged(3, wrong, spread=spread)
     carried = carried * (np.random.default_rng(1).random(carried.shape) < said)
     # Some captions have another word for the first tag.
     renamed = np.flatnonzero(
@@ -60,6 +61,13 @@ def calibrated(
     result = Calibrate(config, 1).run(Batch(("corpus",), tables), context)
     found: list[dict[str, Any]] = result.rows["thresholds"].to_pylist()
     return found
+
+
+@pytest.mark.parametrize("wrong", [0.02, 0.1])
+def test_no_more_seems_wrong_than_can_be(wrong: float) -> None:
+    found = {row["noise"] for row in calibrated(wrong, spread=3)}
+    # Where some right ones are hardly seen, probabilities alone add up to .10 and .16.
+    assert all(abs(noise - wrong) < 0.05 for noise in found)
 
 
 @pytest.mark.parametrize("wrong", [0.02, 0.1, 0.2])

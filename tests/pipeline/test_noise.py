@@ -12,6 +12,7 @@ from pipeline.rules.noise import (
     certain_from,
     evidence_slope,
     midpoints,
+    most_wrong,
     support,
     wrong_posterior,
     wrong_share,
@@ -39,14 +40,17 @@ def test_midpoints_are_those_of_each_tag() -> None:
     assert midpoints(scores, carried, unsure)[0] == pytest.approx((2 - 4) / 2, abs=1e-4)
 
 
-def judged(apart: float, wrong: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def judged(
+    apart: float, wrong: float, seed: int = 0, spread: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores (1000, 20) of judges that see a thing `apart` from its absence, what is carried, and
-    which of it is right."""
+    which of it is right; scores of right ones `spread` further than those of others."""
     chance = np.random.default_rng(seed)
     carried = chance.random((1000, 20)) < 0.3
     right = carried & (chance.random(carried.shape) >= wrong)
     # Of two normal distributions of spread 1, their distance is the slope of the log-odds.
-    odds = chance.normal(np.where(right, apart / 2, -apart / 2), 1) * apart
+    middle, width = np.where(right, spread * apart / 2, -apart / 2), np.where(right, spread, 1.0)
+    odds = chance.normal(middle, width) * apart
     return sigmoid(odds), carried.astype(np.float32), right
 
 
@@ -114,6 +118,26 @@ def test_the_noise_of_all_tags_together_is_estimated(wrong: float) -> None:
     truly = 1 - right.sum() / carried.sum()
     assert wrong_share(scores, carried, sure, 1.0) == pytest.approx(truly, abs=0.02 + 0.1 * truly)
     assert wrong_share(scores, carried * 0, sure, 1.0) == PRIOR_SHARE
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.02, 0.1])
+def test_hard_images_are_not_taken_for_wrong_ones(wrong: float) -> None:
+    scores, carried, right = judged(3, wrong, spread=3)
+    sure = np.zeros_like(right)
+    truly = 1 - right.sum() / carried.sum()
+    slope = evidence_slope(scores, carried, sure)
+    # As on planted scenes: right ones spread wider than others, and some are hardly seen.
+    seeming = wrong_share(scores, carried, sure, slope)
+    assert truly < most_wrong(scores, carried, sure) < seeming - 0.015
+
+
+def test_all_can_be_wrong_where_a_judge_sees_nothing() -> None:
+    scores, carried, right = judged(0.01, 0.1)
+    assert most_wrong(scores, carried, np.zeros_like(right)) > 0.9
+    assert most_wrong(scores, carried * 0, np.zeros_like(right)) == 1
+    # What is unsure is no example of an absent tag: there only the low scores are left.
+    low = (carried == 0) & (scores > np.median(scores))
+    assert most_wrong(scores, carried, low) < 0.7
 
 
 def test_evidence_of_nothing_leaves_the_prior() -> None:
