@@ -29,7 +29,8 @@ class TagEvidence:
     do not carry it. All scores come from models that have not seen the image;
     `slope` is what their log-odds are worth (`evidence_slope`), `certain` the probability of being
     wrong above which tags go (`certain_from`), `noise` the share that is wrong of all tags
-    (`wrong_share`, `most_wrong`), `look` how much looks at regions count in the scores (`SecondLook.weights`).
+    (`wrong_share`, `most_wrong`), `look` how much looks at regions count in the scores
+    (`SecondLook.weights`).
     """
 
     name: str
