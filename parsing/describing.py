@@ -14,6 +14,7 @@ _REAL = {
     "noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.phenomenon",
     "noun.plant", "noun.substance", "noun.time",
 }  # fmt: skip
+_LAND = {"geological_formation.n.01", "land.n.04", "way.n.06"}
 _OWN_NAMES = {"noun.food", "noun.plant", "noun.time"}
 _OF_A_KIND = ("al", "ary", "ic", "ive")
 _LIKELY = 0.15  # the share of uses that makes a sense one that a caption may mean
@@ -98,6 +99,13 @@ def is_of_a_part(word: str) -> bool:
 def _is_part(noun: str) -> bool:
     found = wordnet.senses(noun, "n")[:1]
     return any(s.lexname == "noun.body" or wordnet.is_worn(noun) for s in found)
+
+
+@wordnet.remembered
+def is_land(noun: str) -> bool:
+    """What does not move: a hill, a road; not a river."""
+    found = wordnet.senses(noun, "n")[:1]
+    return any(_LAND & wordnet.above(sense) for sense in found)
 
 
 def is_new(word: str) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from parsing import mend_lists, mend_nouns, mend_others, mend_places, mend_qualities, wordnet
+from parsing import (
+    mend_lists,
+    mend_nouns,
+    mend_others,
+    mend_participles,
+    mend_places,
+    mend_qualities,
+    mend_verbs,
+    wordnet,
+)
 from parsing.mend_tree import Rule
 from parsing.words import Word
 
@@ -14,6 +23,8 @@ _NOUN = (
     mend_nouns.colour_took_the_verb,
     mend_nouns.name_took_the_verb,
     mend_nouns.verb_read_as_noun,
+    mend_verbs.verb_between_nouns,
+    mend_verbs.verb_after_its_doers,
     mend_nouns.participle_before_its_noun,
     mend_nouns.participle_read_as_noun,
     mend_nouns.sport_read_as_noun,
@@ -26,6 +37,7 @@ _NOUN = (
     mend_lists.coordinated_with_a_verb,
     mend_lists.coordinated_with_the_wearer,
     mend_lists.listed_with_another,
+    mend_lists.listed_after_a_comma,
     mend_places.way_read_as_object,
 )
 _EXCLAMATION = (mend_others.noun_read_as_exclamation, mend_others.only_a_noun)
@@ -33,7 +45,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "NOUN": _NOUN,
     "PROPN": _NOUN,
     "VERB": (
+        mend_participles.deed_before_a_bare_noun,
+        mend_participles.deed_beside_a_thing,
+        mend_participles.deed_of_who_is_there,
+        mend_participles.deed_over_its_doer,
+        mend_participles.deed_after_a_comma,
+        mend_participles.state_before_a_bare_noun,
+        mend_participles.lined_with_it,
+        mend_participles.done_to_the_nearest,
         mend_others.which_is_no_person,
+        mend_others.who_is_a_person,
         mend_others.only_a_noun,
         mend_others.side_read_as_verb,
         mend_qualities.only_an_adjective,
@@ -52,8 +73,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_others.name_read_as_state,
         mend_others.adjective_read_as_verb,
         mend_others.noun_read_as_adjective,
+        mend_qualities.covered_with_it,
     ),
     "ADJ": (
+        mend_qualities.covered_with_it,
         mend_qualities.quality_after_and,
         mend_others.only_a_noun,
         mend_others.noun_read_as_adjective,
@@ -64,6 +87,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         mend_places.with_in_the_background,
         mend_places.with_somebody_doing,
         mend_places.with_his_own,
+        mend_places.with_what_he_holds,
         mend_places.in_his_mouth,
         mend_places.past_the_colour,
         mend_places.place_of_the_wearer,

@@ -22,7 +22,8 @@ def partner_read_as_modifier(word: Word, words: list[Word]) -> None:
         return
     # "a shirt and bikini bottoms": no bottoms have "a" before them
     own = last.tag == "NNS" and any(c.low in ("a", "an") for c in last.kids("det"))
-    if not own and not (living(word) and living(last)):
+    people = living(word) and (living(last) or (_person(word) and not living(inner)))
+    if not own and not people:
         return
     place, dep = last.head, last.dep
     word.moved(None, dep)
@@ -82,6 +83,35 @@ def listed_with_another(word: Word, words: list[Word]) -> None:
     first = _start(word)
     if len(others) > 1 and others[0] is not word and first and words[first - 1].low in _JOINING:
         word.moved(others[0], "conj")
+
+
+@looks_at(pos=NOMINAL, dep=("appos", "nsubj"))
+def listed_after_a_comma(word: Word, words: list[Word]) -> None:
+    """ "a cat, a dog and a bird sit": three, not a cat that is a dog and a bird."""
+    over, first = word.head, _start(word)
+    if over is None or first < 2 or words[first - 1].low != ",":
+        return
+    partner: Word | None = over
+    if word.dep == "nsubj":  # a second subject
+        partner = next((c for c in over.kids("nsubj") if c.i < first), None)
+    if partner is None or partner.pos not in NOMINAL or not _alike(partner, word):
+        return
+    goes_on = any(c.pos in NOMINAL for c in word.kids("conj"))
+    if goes_on or word.dep == "nsubj":
+        word.moved(partner, "conj")
+
+
+def _alike(first: Word, second: Word) -> bool:
+    """Both with "a", or both plurals: "person, a singer and actor" is one."""
+    articles = [{c.low for c in noun.kids("det")} & {"a", "an"} for noun in (first, second)]
+    plural = first.tag == second.tag == "NNS" and not living(first)
+    return plural or all(articles) or not (living(first) or living(second) or any(articles))
+
+
+def _person(noun: Word) -> bool:
+    """ "celebrity and company founder", but "animal and plant life"."""
+    found = wordnet.senses(wordnet.lemma(noun.low, "n", inflected=True), "n")[:1]
+    return any("person.n.01" in wordnet.above(sense) for sense in found)
 
 
 def _start(word: Word) -> int:

@@ -45,6 +45,11 @@ def _only_a_past(low: str) -> bool:
     return low.endswith("ed") and not wordnet.has(low, "n") and verb_of(low) is not None
 
 
+@wordnet.remembered
+def _is_adjective_only(low: str) -> bool:
+    return wordnet.has(low, "a") and not wordnet.has(wordnet.lemma(low, "n"), "n")
+
+
 @looks_at(tag=("NN", "NNS"))
 def noun_with_a_subject(word: Word, words: list[Word]) -> None:
     """ "A man in a shirt climbs a rock": only the tag is wrong, the tree knows better."""
@@ -73,7 +78,7 @@ def verb_read_as_noun(word: Word, words: list[Word]) -> None:
     one = any(c.low in _ONE for c in [*word.kids("det"), *left.kids("det")])
     if not ((one and not singular(word)) or (living(left) and more_verb(word))):
         return
-    if left.head is word and left.dep in ("compound", "nsubj", "nmod", "amod"):
+    if left.head is word and left.dep in ("compound", "nsubj", "nmod", "amod", "nummod"):
         if word.dep in ("pobj", "dobj") and not living(left):
             name_took_the_verb(word, words)  # "in a helmet races": it is not the helmet that does
             if word.pos == "VERB":
@@ -116,7 +121,10 @@ def colour_took_the_verb(word: Word, words: list[Word]) -> None:
         return
     if not more_verb(word) or _worn(word):
         return
-    if len(left) != 1 or left[0].i != word.i - 1 or not wordnet.is_colour(left[0].low):
+    colours = list(left[0].conjuncts()) if len(left) == 1 else []  # "in blue and red crosses"
+    if not colours or colours[-1].i != word.i - 1:
+        return
+    if not all(wordnet.is_colour(colour.low) for colour in colours):
         return
     word.moved(None, "ROOT")
     take_over(word, subject)
@@ -156,8 +164,10 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
         return
     if (word.tag not in ("NNS", "VBZ") and not sure) or not infinitive(word, word.tag == "VBP"):
         return
-    if not wordnet.has(_lemma(left), "n") or (left.tag == "NNS" and not sure):
+    if not wordnet.has(_lemma(left), "n"):
         return
+    if left.tag == "NNS" and not sure and (word.tag != "NNS" or not more_verb(word)):
+        return  # but "hands searches" is no name
     who = _who(word, over)
     subject = who
     while subject and subject.dep == "pobj" and subject.head and subject.head.low == "of":
@@ -209,6 +219,11 @@ def participle_read_as_noun(word: Word, words: list[Word]) -> None:
     if left is None or left.pos not in NOMINAL:
         return
     known = wordnet.has(f"{left.low} {word.low}", "n")
+    follows = after(word, words)
+    kind_of = follows is not None and word.head is follows and not more_verb(follows)
+    if kind_of and describing.is_material(left.low):
+        left.moved(follows, left.dep)  # "leather hiking boots"
+        return
     # "a helmet climbing a rock": what follows shows that it is a verb
     goes_on = word.kids("prt", "npadvmod", "advmod", "dobj")
     if known or (wordnet.supersense(word.low, "n") in _NOT_DOING and not goes_on):
@@ -226,6 +241,8 @@ def participle_read_as_noun(word: Word, words: list[Word]) -> None:
     word.pos, word.tag = "VERB", "VBG"
     for child in word.kids("npadvmod"):
         child.dep = "dobj"
+    if follows is not None and follows.pos in NOMINAL and follows.dep == "appos":
+        follows.moved(word, "dobj")  # "in a hat picking grapes"
 
 
 @looks_at(dep=("attr",), low=participle)
@@ -314,6 +331,7 @@ def quality_read_as_noun(word: Word, words: list[Word]) -> None:
         weight = 1 if word.dep == "amod" else 3
         as_noun = wordnet.count(word.low, "n")
         usual = word.dep != "nmod" and wordnet.count(word.low, "a") > weight * as_noun
+        usual |= word.dep == "amod" and _is_adjective_only(word.low)  # "leafless trees"
         if not as_noun and wordnet.has(word.low, "a"):  # "hind legs"
             usual = usual or wordnet.supersense(_lemma(word.head), "n") == "noun.body"
         follows = after(word, words)

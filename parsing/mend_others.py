@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsing import describing, wordnet
+from parsing import describing, lexicon, wordnet
 from parsing.mend_tree import (
     NOMINAL,
     after,
@@ -25,8 +25,11 @@ LINKING = {
 _OF_NOUNS = {"det", "amod", "nummod", "poss", "compound", "nmod", "advmod", "predet"}
 
 
+_NEAR = 8
 _ORDERS = 4  # a verb that is so many times as frequent as the noun may be an order after all
 _DOINGS = {"noun.act", "noun.cognition", "noun.event", "noun.process", "noun.state"}
+_NATURAL = {"noun.object", "noun.phenomenon", "noun.plant", "noun.substance"}
+_THERE = {"across", "against", "along", "behind", "in", "near", "on", "over", "through", "under"}
 _MADE = {"noun.Tops", "noun.artifact", "noun.location"}  # "location" is of the first
 
 
@@ -118,12 +121,18 @@ def _made_for(word: Word, thing: Word, verb: str) -> bool:
 
 @looks_at(tag=("VBG",), dep=("pcomp",))
 def participle_after_of(word: Word, words: list[Word]) -> None:
-    """ "portrait of smiling woman": of her, not of her being smiled."""
+    """ "portrait of smiling woman": of her, not of her being smiled; "against setting sun"."""
     prep = word.head
-    if prep is None or prep.low != "of":
+    if prep is None or prep.pos != "ADP" or prep.i + 1 != word.i:
         return
     thing = next(iter(word.kids("dobj")), None)
-    if thing is None or thing.kids("det", "poss", "nummod") or not living(thing):
+    if thing is None or thing.kids("det", "poss", "nummod"):
+        return
+    natural = wordnet.supersense(_singular(thing), "n") in _NATURAL
+    there = prep.low in _THERE or (prep.low == "of" and natural)
+    does = there and not living(thing) and not wordnet.needs_object(_verb(word), 2)
+    does |= prep.low == "during"  # "during demanding work"
+    if not does and not (prep.low == "of" and living(thing)):
         return
     if min([thing.i, *(c.i for c in thing.children)]) == word.i + 1:
         give_way(word, thing)
@@ -240,8 +249,8 @@ def adjective_read_as_verb(word: Word, words: list[Word]) -> None:
 @looks_at(pos=("VERB", "ADJ"))
 def noun_read_as_adjective(word: Word, words: list[Word]) -> None:
     """ "a brown couch": a determiner hangs only on nouns, whatever the tag says."""
-    if not word.kids("det") or wordnet.is_colour(word.low):
-        return
+    if not word.kids("det") or wordnet.is_colour(word.low) or word.low in lexicon.noise("a"):
+        return  # "a few of the cows" are cows
     follows = after(word, words)
     if follows is not None and (follows.pos in NOMINAL or follows.pos == "ADJ"):
         return
@@ -300,6 +309,23 @@ def noun_before_of(word: Word, words: list[Word]) -> None:
     """ "home of the prime minister": an adverb does nothing of somebody."""
     if any(c.low == "of" for c in word.kids("prep")):
         word.pos, word.tag = "NOUN", "NN"
+
+
+@looks_at(dep=("relcl",))
+def who_is_a_person(word: Word, words: list[Word]) -> None:
+    """ "the reign of a monarch, who divided the country": the reign did not."""
+    who = next((c for c in word.kids("nsubj", "nsubjpass") if c.low == "who"), None)
+    if who is None or word.head is None or _somebody(word.head):
+        return
+    for noun in reversed(words[max(0, who.i - _NEAR) : who.i]):
+        if noun.pos in NOMINAL and living(noun) and not noun.under(word):
+            word.moved(noun, "relcl")
+            return
+
+
+def _somebody(noun: Word) -> bool:
+    base = _singular(noun)
+    return living(noun) or wordnet.is_social(base) or not wordnet.has(base, "n")
 
 
 @looks_at()

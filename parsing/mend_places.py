@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parsing import wordnet
 from parsing.mend_tree import NOMINAL, living, looks_at
-from parsing.nouns import of_what
+from parsing.naming import of_what
 from parsing.words import Word
 
 _PICTURE = {"background", "backdrop", "foreground", "distance"}
@@ -66,6 +66,20 @@ def with_his_own(word: Word, words: list[Word]) -> None:
         return
     if any(owner.low in _OWNERS for owner in thing.kids("poss")):
         _hung(word, _who_or_what(word.head))
+
+
+@looks_at(low=("with",))
+def with_what_he_holds(word: Word, words: list[Word]) -> None:
+    """ "runs through a creek with a stick in its mouth": the mouth is not the creek's."""
+    thing, place = _thing(word), word.head
+    if thing is None or place is None or place.pos not in NOMINAL or living(place):
+        return
+    owners = [w for w in words[thing.i + 2 : thing.i + 4] if w.dep == "poss" and w.low in _OWNERS]
+    part = owners[0].head if owners and words[thing.i + 1].pos == "ADP" else None
+    if part is None or living(thing):
+        return
+    if wordnet.supersense(_base(part), "n") in _PARTS or wordnet.is_worn(_base(part)):
+        _hung(word, _who_or_what(place))
 
 
 @looks_at()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, give_way, looks_at, quality
+from parsing.mend_tree import NOMINAL, after, before, give_way, living, looks_at, quality
 from parsing.words import Word
 
 _PARTICIPLES = 6  # about as often a verb is used in other forms as in this one
@@ -14,6 +14,12 @@ _BESIDE_A_STATE = {"nsubjpass", "nsubj", "auxpass", "punct", "cc", "conj", "mark
 @wordnet.remembered
 def _no_adverb(low: str) -> bool:
     return wordnet.has(low, "a") and not wordnet.has(low, "r")
+
+
+@wordnet.remembered
+def _is_a_past(low: str) -> bool:
+    """ "covered", "shaped", "strewn"."""
+    return low.isalpha() and low.endswith(("ed", "wn", "en")) and not wordnet.count(low, "n")
 
 
 @wordnet.remembered
@@ -35,10 +41,18 @@ def only_an_adjective(word: Word, words: list[Word]) -> None:
     follows, be = after(word, words), word.kids("auxpass")
     if be:
         _said_with_be(word, be[-1])
-    elif follows is not None and follows.dep == "dobj" and follows.head is word:
-        give_way(word, follows)
-        word.moved(follows, "amod")
+    elif follows is not None and (thing := _thing_from(follows, word)):
+        give_way(word, thing)
+        word.moved(thing, "amod")
+        for child in thing.kids("advcl"):  # "retro clock hanging on a wall"
+            child.dep = "acl"
     word.pos, word.tag = "ADJ", "JJ"
+
+
+def _thing_from(follows: Word, word: Word) -> Word | None:
+    """The object whose phrase begins there."""
+    thing = follows.head if follows.dep in ("amod", "compound") else follows
+    return thing if thing is not None and thing.dep == "dobj" and thing.head is word else None
 
 
 @wordnet.remembered
@@ -108,3 +122,27 @@ def quality_read_as_adverb(word: Word, words: list[Word]) -> None:
     if word.i + 1 == other.i:
         word.moved(other.head, "amod")
         word.pos, word.tag = "ADJ", "JJ"
+
+
+@looks_at(dep=("amod",), low=_is_a_past)
+def covered_with_it(word: Word, words: list[Word]) -> None:
+    """ "a graffiti covered wall", "heart shaped balloons": covered with that, shaped as that."""
+    left, thing = before(word, words), word.head
+    if left is None or thing is None or left.pos not in NOMINAL or thing.i != word.i + 1:
+        return
+    beside = left.head is thing and left.dep in ("nmod", "compound")
+    if left.tag not in ("NN", "NNP") or living(left) or wordnet.is_colour(left.low):
+        return
+    for child in left.kids("amod", "det"):  # "colored hand drawn symbols"
+        if child.dep == "det" or left.dep == "npadvmod":
+            child.moved(thing, child.dep)
+    if left.children:
+        return
+    if beside and not wordnet.has(f"{word.low} {_base(thing)}", "n"):
+        left.moved(word, "npadvmod")
+    if left.head is word and left.dep == "npadvmod":
+        word.pos, word.tag, left.pos, left.tag = "VERB", "VBN", "NOUN", "NN"
+
+
+def _base(noun: Word) -> str:
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))

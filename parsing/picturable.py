@@ -12,6 +12,11 @@ _IDEAS = {
     "noun.attribute", "noun.cognition", "noun.feeling", "noun.motive", "noun.process",
     "noun.quantity", "noun.relation", "noun.state",
 }  # fmt: skip
+# Acts that are ideas, too: what somebody does there is seen, the sale or the research is not.
+_DOINGS = {
+    "care.n.01", "commerce.n.01", "duty.n.02", "investigation.n.02", "undertaking.n.01",
+    "use.n.01",
+}  # fmt: skip
 _OFTEN = 0.45  # the share that makes a meaning as likely as all others: "fall", the season
 _NOT_PICTURABLE = {
     "noun.attribute", "noun.cognition", "noun.communication", "noun.feeling", "noun.motive",
@@ -79,4 +84,13 @@ def is_idea(name: str) -> bool:
 
 def _is_idea(noun: str) -> bool:
     known, found = _known(noun, "n")
-    return bool(found) and found[0].lexname in _IDEAS and _seen(known, "n") < _HARDLY
+    if found and found[0].lexname in _IDEAS:
+        return _seen(known, "n") < _HARDLY
+    if not found or not _is_doing(found[0]):
+        return False
+    weighed = zip(found, wordnet.shares(known, "n"), strict=True)
+    return sum(share for s, share in weighed if _shows(s) and not _is_doing(s)) < _HARDLY
+
+
+def _is_doing(sense: Sense) -> bool:
+    return sense.lexname == "noun.act" and not _DOINGS.isdisjoint(wordnet.above(sense))

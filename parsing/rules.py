@@ -8,16 +8,8 @@ from parsing import describing, lexicon, wordnet
 from parsing.graph import Action, Attribute, Object, Relation, SceneGraph
 from parsing.mend import mend
 from parsing.mend_tree import after, before, infinitive
-from parsing.nouns import (
-    Nouns,
-    Phrase,
-    find_nouns,
-    has_letter,
-    is_denied,
-    names_colour,
-    noun_lemma,
-    what_lacks,
-)
+from parsing.naming import Phrase, noun_lemma
+from parsing.nouns import Nouns, find_nouns, has_letter, is_denied, names_colour, what_lacks
 from parsing.text import CleanText
 from parsing.verbs import (
     Place,
@@ -35,11 +27,12 @@ from parsing.verbs import (
 )
 from parsing.words import Word
 
-VERSION = "9"
+VERSION = "10"
 _SHADES = {"bright", "dark", "deep", "light", "pale"}
 _QUALITIES = {
     "verb.cognition", "verb.communication", "verb.emotion", "verb.social", "verb.stative",
 }  # fmt: skip
+_USUAL = 0.15  # uses as an adjective for each as a verb that make it say how a thing is
 _SAID = {"noun.attribute", "noun.cognition", "noun.communication", "noun.feeling"}
 _OWN = ("det", "amod", "nummod", "poss")
 _CAN_DESCRIBE = {"ADJ", "NOUN", "PROPN", "VERB"}
@@ -328,7 +321,8 @@ def _is_attribute(word: Word, strict: bool = True) -> bool:
 
 def _says_with_what(first: Word, word: Word) -> bool:
     """ "a snow covered mountain": covered with snow, not covered and snow."""
-    return word.tag == "VBN" and word.dep == "amod" and first.head is word and first.pos == "NOUN"
+    own = first.head is word and first.pos in ("NOUN", "PROPN")
+    return word.tag == "VBN" and word.dep == "amod" and own
 
 
 def _says_of_what(first: Word, word: Word) -> bool:
@@ -353,8 +347,14 @@ def _is_quality(word: Word) -> bool:
         return True
     if not wordnet.has(word.low, "a"):
         return False
-    said = word.head is not None and wordnet.supersense(noun_lemma(word.head), "n") in _SAID
-    return said or wordnet.supersense(base_form(word), "v") in _QUALITIES
+    verb, thing = base_form(word), "" if word.head is None else noun_lemma(word.head)
+    kind = wordnet.supersense(verb, "v")
+    if wordnet.supersense(thing, "n") in _SAID or kind in _QUALITIES:
+        return True
+    # "a striking lamp", "a sloping road"; but what blooms, grows or opens does so
+    often = wordnet.count(word.low, "a") > _USUAL * wordnet.count(verb, "v")
+    often |= kind == "verb.motion" and describing.is_land(thing)  # "rolling hills" stay
+    return often and kind != "verb.change" and not wordnet.is_living(thing)
 
 
 def _adjective(word: Word) -> str:

@@ -12,13 +12,17 @@ from typing import Any
 
 _FILES = {"n": "data.noun", "v": "data.verb", "a": "data.adj", "s": "data.adj", "r": "data.adv"}
 
+_WITHOUT_OBJECT = {1, 2, 3, 4, 12, 22, 23, 25, 26, 27, 28}
+"""Numbers of the frames "something ----s", "somebody ----s to somebody" and the like."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sense:
     """One synset; `name` as NLTK writes it: dog.n.01; `definition` without what follows a ";".
 
     Pointers are (part of speech, offset). An adjective may have an opposite ("small"), or only say
-    what something has to do with ("military").
+    what something has to do with ("military"). A verb's `alone` are its words that do without an
+    object, by WordNet's sentence frames.
     """
 
     name: str
@@ -29,6 +33,7 @@ class Sense:
     similar: tuple[tuple[str, int], ...]
     opposed: bool
     relational: bool
+    alone: frozenset[str] = frozenset()
 
 
 class Senses:
@@ -86,7 +91,20 @@ class Senses:
             tuple(links["&"]),
             "!" in signs,
             "\\" in signs,
+            _alone(field, pointers) if kind == "v" else frozenset(),
         )
+
+
+def _alone(field: list[str], pointers: int) -> frozenset[str]:
+    """The words of a verb's sense that have a frame without an object: frames follow pointers."""
+    words = [word.lower() for word in field[4 : pointers - 1 : 2]]
+    at = pointers + 4 * int(field[pointers - 1])
+    found: set[str] = set()
+    for frame in range(at + 1, at + 1 + 3 * int(field[at]), 3):  # "+ 02 00": of all words
+        if int(field[frame + 1]) in _WITHOUT_OBJECT:
+            of = int(field[frame + 2], 16)
+            found.update(words if not of else words[of - 1 : of])
+    return frozenset(found)
 
 
 @cache

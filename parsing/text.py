@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parsing import describing, wordnet
+from parsing import describing, lexicon, wordnet
 
 MAX_CHARACTERS = 2000
 # Also of an ampersand that was encoded itself, once or more: "&amp;quot;".
@@ -24,6 +24,7 @@ _GLUING = {"all", "co", "high", "long", "low", "mid", "multi", "non", "self", "s
 _GLUED = {"free", "friendly", "like", "looking", "made", "proof", "shaped", "style", "winning"}
 _PARTICLES = {"away", "back", "down", "in", "off", "on", "out", "through", "together", "up"}
 _ARTICLES = {"", "a", "an", "the", "his", "her", "its", "their"}
+_ENDING, _SHORT = 4, 40  # words, characters
 _QUOTES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 # Placeholders that web corpora put where a name stood.
 _PLACEHOLDERS = {"<person>": "person"}
@@ -65,10 +66,19 @@ def clean(caption: str) -> CleanText:
 
 def _spelled(piece: re.Match[str]) -> str:
     if piece["hyphen"]:
+        if _of_the_picture(piece.string[piece.end() :]):
+            return " . "
         return "-" if _one_word(piece.string, piece.start(), piece.end()) else " - "
     if piece["markup"]:
         return f" {_PLACEHOLDERS.get(html.unescape(piece['markup']).lower(), '')} "
     return " " if piece["url"] or piece["mark"] else _decoded(piece[0])
+
+
+def _of_the_picture(rest: str) -> bool:
+    """Whether only the picture is named after a dash: "a flower on white - stock photo"."""
+    words = re.findall(r"\w+", rest.lower()) if len(rest) < _SHORT else []
+    named = all(word in lexicon.noise("n") | lexicon.noise("a") for word in words)
+    return named and 0 < len(words) <= _ENDING and not wordnet.has(words[-1], "a")  # "- left"
 
 
 def _decoded(entity: str) -> str:
@@ -92,7 +102,8 @@ def _one_word(caption: str, start: int, end: int) -> bool:
     describes = right in _GLUED or (right.endswith("ed") and wordnet.has(right, "a"))
     if wordnet.lemma(left, "n") != left:
         return left in _GLUING  # "flowers - painted with ink"
-    if _kind_of(left, right, wordnet.lemma(follows, "n")):
+    thing = wordnet.lemma(follows, "n")
+    if _kind_of(left, right, thing) or _done_so(left, right, thing):
         return True
     return left in _GLUING or describes
 
@@ -112,6 +123,14 @@ def _kind_of(left: str, right: str, thing: str) -> bool:
         return not is_year(left) and wordnet.lemma(right, "n") == right
     does = right.endswith("ing") and wordnet.has(wordnet.lemma(right, "v", inflected=True), "v")
     return does and wordnet.has(left, "n")
+
+
+def _done_so(left: str, right: str, thing: str) -> bool:
+    """ "oil - rubbed bronze", "wind - driven fire": what was done to it, and by what."""
+    verb = wordnet.lemma(right, "v", inflected=True)
+    past = right.endswith(("ed", "en", "wn")) and verb != right and wordnet.has(verb, "v")
+    named = len(thing) > 2 and wordnet.has(thing, "n") and not wordnet.has(right, "n")
+    return past and named and wordnet.has(left, "n") and not wordnet.is_living(left)
 
 
 def _joined(characters: list[tuple[str, int, int]]) -> CleanText:

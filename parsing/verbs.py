@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from parsing import lexicon, wordnet
 from parsing.mend_others import LINKING
-from parsing.nouns import Nouns, Phrase, is_denied, noun_lemma, of_what
+from parsing.naming import Phrase, noun_lemma, of_what
+from parsing.nouns import Nouns, is_denied
 from parsing.picturable import is_time
 from parsing.words import Word
 
@@ -24,6 +25,7 @@ _TOWARDS = {
 }  # fmt: skip
 _MOVING = {"verb.contact", "verb.motion", "verb.stative"}
 _TURNS = {"apart", "away", "back", "by", "down", "in", "off", "on", "out", "up"}
+_HIS = {"her", "his", "their"}
 _RELATIVE = {"who", "which", "that", "whom"}
 
 
@@ -41,7 +43,16 @@ def is_verb(word: Word) -> bool:
         return False  # "following the premiere"
     if word.dep == "amod" and not wordnet.has(base_form(word), "v"):
         return False  # "bare chested"
-    return word.pos == "VERB" and not is_denied(word)
+    return word.pos == "VERB" and not is_denied(word) and not _is_taken_of_it(word)
+
+
+def _is_taken_of_it(word: Word) -> bool:
+    """ "a view of the house taken from a roof": the picture is, not the house."""
+    if word.low != "taken" or word.kids("prt", "aux"):
+        return False
+    done_to = word.kids("nsubjpass")
+    of_picture = any(noun_lemma(noun) in lexicon.noise("n") for noun in done_to)
+    return of_picture or not word.kids("auxpass", "nsubjpass", "dobj")
 
 
 def action_name(word: Word) -> str | None:
@@ -153,14 +164,41 @@ def _modified(word: Word, nouns: Nouns) -> list[Phrase]:
     if word.dep == "acl" and (word.tag == "VBG" or _being_done_there(word, nouns)):
         nearest = nouns.phrases.get(word.i - 1)
         own = nearest is not None and all(nearest.head is not one for one in doer.conjuncts())
+        if word.low == "overlooking":
+            return nouns.all_meant(doer)  # as a garden does
         if nearest is not None and own and wordnet.is_living(nearest.name):
             return [nearest]  # "a man holding a baby wearing a hat"
         doer = _alive(doer, nouns, bool(word.kids("dobj"))) or doer
-        if base_form(word) == "wear":  # "dances in a parade wearing a hat"
+        if _takes_somebody(word):
             doer = _wearer(doer, nouns) or doer
     elif word.kids("dobj") and any(aux.low == "to" for aux in word.kids("aux")):
         doer = _alive(doer, nouns, True) or doer  # "comes out of the goal to steal the puck"
-    return nouns.all_meant(doer)
+    return [*_doing_it_too(word, doer, nouns), *nouns.all_meant(doer)]
+
+
+def _takes_somebody(word: Word) -> bool:
+    """ "in a parade wearing a hat", "against a tree looking up", "over a log carrying his bike"."""
+    base, things = base_form(word), word.kids("dobj")
+    sees = wordnet.supersense(base, "v") == "verb.perception" and not things
+    return sees or base == "wear" or any(o.low in _HIS for c in things for o in c.kids("poss"))
+
+
+def _doing_it_too(word: Word, doer: Word, nouns: Nouns) -> list[Phrase]:
+    """ "two girls and a boy dancing": all dance, if nothing else is said of the first."""
+    found: list[Phrase] = []
+    if word.tag != "VBG" or word.dep != "acl" or doer is not word.head:
+        return found
+    worn = any(c.tag == "NN" and wordnet.is_worn(noun_lemma(c)) for c in word.kids("dobj"))
+    while not worn and doer.dep == "conj" and doer.head is not None:
+        doer = doer.head
+        phrase = nouns.phrases.get(doer.i)
+        said = ("prep", "acl", "relcl", "appos")
+        if phrase is None or not wordnet.is_living(phrase.name):
+            break
+        if any(c.i > doer.i for c in doer.kids(*said)):
+            break
+        found.insert(0, phrase)
+    return found
 
 
 def _wearer(noun: Word, nouns: Nouns) -> Word | None:
@@ -219,7 +257,7 @@ def _driver(vehicle: Word | None, nouns: Nouns) -> Word | None:
 
 def _lifeless(word: Word, nouns: Nouns, to_something: bool) -> bool:
     phrase = nouns.meant(word)
-    if phrase is None or word.pos not in ("NOUN", "PROPN"):
+    if phrase is None or word.pos not in ("NOUN", "PROPN") or wordnet.is_worn(phrase.name):
         return True
     last = phrase.name.split(" ")[-1]
     found = (
@@ -255,10 +293,22 @@ def is_passive(word: Word) -> bool:
         return False
     if word.low == base_form(word) and wordnet.is_travel(word.low):
         return False  # "three children run by the water": nobody is run
-    if word.tag == "VBN" and word.dep in ("acl", "amod"):
+    if (word.tag == "VBN" and word.dep in ("acl", "amod")) or _is_done_to_it(word):
         return True
     clause = word.tag == "VBN" and word.dep in ("ROOT", "conj", "advcl", "pcomp", "ccomp")
     return bool(word.kids("agent") or clause) and not word.kids("dobj")
+
+
+def _is_done_to_it(word: Word) -> bool:
+    """ "shelves recessed into the wall": a past form of a verb that always needs an object."""
+    done_by = [c for c in word.kids("nsubj") if c.pos in ("NOUN", "PROPN")][-1:]
+    if word.tag != "VBD" or not (word.dep == "acl" or (word.dep == "ROOT" and done_by)):
+        return False
+    if word.kids("dobj", "acomp", "ccomp", "xcomp", "oprd", "dative", "attr", "advcl"):
+        return False
+    base = noun_lemma(done_by[0]) if done_by else ""
+    acting = wordnet.is_living(base) or wordnet.supersense(base, "n") == "noun.group"
+    return wordnet.needs_object(base_form(word), 4 if acting or not base else 1)
 
 
 def is_order(word: Word) -> bool:

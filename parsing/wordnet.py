@@ -258,6 +258,13 @@ def is_travel(verb: str) -> bool:
 
 
 @remembered
+def needs_object(verb: str, likely: int) -> bool:
+    """Whether none of so many senses does without an object: "harness", "embroider"."""
+    found = senses(verb, "v")[:likely]
+    return bool(found) and not any(verb.replace(" ", "_") in sense.alone for sense in found)
+
+
+@remembered
 def is_unit(word: str) -> bool:
     """Miles, inches and gallons, by the dominant sense."""
     return any("unit_of_measurement.n.01" in above(synset) for synset in senses(word, "n")[:1])
