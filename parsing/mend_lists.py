@@ -91,13 +91,15 @@ def listed_after_a_comma(word: Word, words: list[Word]) -> None:
     over, first = word.head, _start(word)
     if over is None or first < 2 or words[first - 1].low != ",":
         return
-    partner: Word | None = over
+    # "a man beside a girl, a dog and a cat": they are beside him as she is, and not who he is
+    partner: Word | None = words[first - 2]
     if word.dep == "nsubj":  # a second subject
-        partner = next((c for c in over.kids("nsubj") if c.i < first), None)
+        subjects = over.kids("nsubj")
+        partner = subjects[0] if word is subjects[-1] else None
     if partner is None or partner.pos not in NOMINAL or not _alike(partner, word):
         return
     goes_on = any(c.pos in NOMINAL for c in word.kids("conj"))
-    if goes_on or word.dep == "nsubj":
+    if (goes_on or word.dep == "nsubj") and partner.i < first and not partner.under(word):
         word.moved(partner, "conj")
 
 

@@ -62,6 +62,7 @@ MENDED: list[tuple[str, Item]] = [
     ("A couple hugs while holding a tiger .", ("hug", "couple", None)),
     # lists
     ("a laptop , a mug and papers sit on a desk", ("sit", "paper", None)),
+    ("a bat with a hammer , a girl and a woman", ("rel", "bat", "with", "woman")),
     ("celebrity and organisation founder celebrate", ("celebrate", "celebrity", None)),
     # names
     ("a model at the summer fashion show", ("summer",)),
@@ -84,6 +85,8 @@ ABSENT: list[tuple[str, Item]] = [
     ("an exterior view of the house taken from a roof", ("take", None, "house")),
     ("the winding path to a lighthouse", ("wind", "path", None)),
     ("a few of the cows are sleeping", ("few",)),
+    ("a man swimming near a backpack , a dog and a cup in a pool", ("swim", "cup", None)),
+    ("a man is riding a bike beside a chicken , a boy and a drum", ("ride", "man", "drum")),
 ]
 LEFT_ALONE: list[tuple[str, Item]] = [
     ("an award winning chef in a kitchen", ("chef",)),
