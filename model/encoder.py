@@ -68,14 +68,8 @@ class EfficientNetLite0:
         return _digest(self._weights, self.preprocessing)
 
     @cached_property
-    def _network(self) -> EfficientNet:
-        network = EfficientNet.from_name(self.name)
-        network.load_state_dict(torch.load(self._weights, weights_only=True))
-        return _direct(_fused(network.eval())).to(memory_format=torch.channels_last)
-
-    @cached_property
     def _first_blocks(self) -> nn.Sequential:
-        network = self._network
+        network = _published(self.name, self._weights)
         start = (network._conv_stem, nn.ReLU6(), *network._blocks[: self.frozen])
         first = nn.Sequential(*start).requires_grad_(False)
         for part in first.modules():
@@ -85,7 +79,7 @@ class EfficientNetLite0:
 
     def last_blocks(self) -> LastBlocks:
         """(B, 784, 80) to (B, 196, 1280), or (B, 576, 80) to (B, 144, 1280)."""
-        return _last(copy.deepcopy(self._network), self.frozen)
+        return _last(copy.deepcopy(_published(self.name, self._weights)), self.frozen)
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
         """The picture as the network wants it: (3, size, size), normalised."""
@@ -116,8 +110,22 @@ def blank_blocks(name: str) -> LastBlocks:
         ModelError: there is no such encoder.
     """
     make_encoder(name)
+    return copy.deepcopy(_blank_blocks(name))
+
+
+@lru_cache(maxsize=1)
+def _blank_blocks(name: str) -> LastBlocks:
+    """Kept: a copy takes less than half the time that random weights take to draw."""
     network = _direct(_fused(EfficientNet.from_name(name).eval()))
     return _last(network, EfficientNetLite0.frozen)
+
+
+@lru_cache(maxsize=1)
+def _published(name: str, weights: Path) -> EfficientNet:
+    """Kept, as each training begins with a copy; what encodes changes no weight of it."""
+    network = EfficientNet.from_name(name)
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    return _direct(_fused(network.eval())).to(memory_format=torch.channels_last)
 
 
 def _last(network: EfficientNet, first: int) -> LastBlocks:

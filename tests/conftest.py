@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 
 from flows.doors import settle
-from tests.processes import Done, run_command
+from tests.connections import quick
+from tests.processes import PRELOADED, Done, run_command
 
 settle()  # the same environment as the command line
 ROOT = Path(__file__).parents[1]
@@ -45,17 +46,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_connections() -> Iterator[None]:
-    """No check of the signatures of DuckDB's extensions, which is most of opening a lake.
+def quick_starts() -> Iterator[None]:
+    """Lakes open at once, and so do processes, whether a command or a worker is the first of them.
 
-    They are checked in the processes that tests start.
+    All are forked from one server, which imports what the first asks for. The demo below and flows
+    are processes of their own: there DuckDB is as users have it.
     """
-    connect = duckdb.connect
+    from pipeline import work  # what collects tests needs none of it
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            duckdb, "connect",
-            lambda config: connect(config={**config, "allow_unsigned_extensions": True}),
-        )  # fmt: skip
+        patch.setattr(duckdb, "connect", quick)
+        patch.setattr(work, "IMPORTED", [*work.IMPORTED, *PRELOADED])
         yield
 
 

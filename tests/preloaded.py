@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 
 from parsing import wordnet
@@ -12,7 +13,6 @@ MODULES = (
     "flows.progress",
     "flows.show",
     "nltk",
-    "pandas",
     "parsing.scene_graph",
     "pipeline.assess",
     "pipeline.demo",
@@ -22,10 +22,14 @@ MODULES = (
     "sklearn.metrics",
     "spacy",
     "storage.sql",
+    "torch._dynamo",
     "transformers.models.bert.modeling_bert",
     "transformers.models.bert.tokenization_bert",
 )
 
 for name in MODULES:
     import_module(name)
+# Others import it where it is installed.
+with suppress(ImportError):
+    import_module("pandas")
 wordnet.reader()

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.connections import quick
+
 LIMIT = 300  # seconds
 
 _SERVER = get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.processes", "tests.preloaded"])
+PRELOADED = ["tests.processes", "tests.preloaded"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ def run_command(arguments: Sequence[str], folder: Path, environment: Mapping[str
     with tempfile.TemporaryDirectory() as kept:
         out, err = Path(kept, "out"), Path(kept, "err")
         work = (list(arguments), folder, {**os.environ, **environment}, out, err)
+        _SERVER.set_forkserver_preload(PRELOADED)
         process = _SERVER.Process(target=_command, args=work)
         process.start()
         process.join(LIMIT)
@@ -55,6 +58,12 @@ def _command(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["tagwright", *arguments]
+    # The server passes over a module that it cannot import, and each command would take seconds.
+    assert set(PRELOADED) <= {*sys.modules}, "tests.preloaded cannot be imported"
+    import duckdb
+
     from flows.cli import main
+
+    duckdb.connect = quick
 
     main()
