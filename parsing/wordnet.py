@@ -56,22 +56,26 @@ def reader() -> Any:
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
     from nltk.data import ZipFilePathPointer
 
-    packed = zipfile.ZipFile(DATA / "wordnet" / "corpora" / "wordnet.zip")
+    archive = DATA / "wordnet" / "corpora" / "wordnet.zip"
 
     class Reader(WordNetCorpusReader):  # type: ignore[misc]  # NLTK has no types
         def open(self, file: str) -> io.TextIOWrapper:
             """Unpack a file at once: NLTK's own stream over the archive takes seconds.
 
             NLTK would also refuse archives that a group may write, as a umask of 002 makes them.
+            The archive is opened each time: processes forked after this one has read some would
+            share one place in it, and read at once what is somewhere else.
             """
-            return io.TextIOWrapper(io.BytesIO(packed.read(f"wordnet/{file}")), self._ENCODING)
+            with zipfile.ZipFile(archive) as packed:
+                content = packed.read(f"wordnet/{file}")
+            return io.TextIOWrapper(io.BytesIO(content), self._ENCODING)
 
         def map_wn(self, version: str = "wordnet") -> None:
             """No map to other versions: it serves other languages and looks for files elsewhere."""
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "multilingual functions are not available": not used
-        with no_collector():
+        with no_collector(), zipfile.ZipFile(archive) as packed:
             return Reader(ZipFilePathPointer(packed, "wordnet/"), None)
 
 

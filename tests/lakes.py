@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline.config import IngestConfig
+from model.config import TrainConfig
+from pipeline.config import Config, IngestConfig
 from pipeline.ingest import ingest
 from pipeline.readers import ReaderOptions, open_source
 from storage.lake import Lake
@@ -34,6 +35,28 @@ def captioned_lake(folder: Path, config: IngestConfig, images: int) -> Path:
         options = ReaderOptions(images=folder / "images")
         ingest(lake, open_source(folder / "captions.csv", "csv", options), config)
     return folder / "lake"
+
+
+def brief(config: Config) -> Config:
+    """The same cycle with the shortest trainings, where their results are not the subject.
+
+    Taggers keep the encoder's published blocks: training these is most of a small cycle.
+    """
+
+    def still(recipe: TrainConfig) -> TrainConfig:
+        return recipe.model_copy(update={"encoder_epochs": 0})
+
+    captioner = config.refine.captioner.model_copy(update={"max_steps": 1})
+    shorter = {
+        "baseline": {"tagger": still(config.baseline.tagger)},
+        "refine": {"tagger": still(config.refine.tagger), "captioner": captioner},
+        "retrain": {
+            "tagger": still(config.retrain.tagger), "finetune": still(config.retrain.finetune),
+        },
+    }  # fmt: skip
+    return config.model_copy(
+        update={name: getattr(config, name).model_copy(update=new) for name, new in shorter.items()}
+    )
 
 
 def commit(

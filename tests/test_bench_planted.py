@@ -25,6 +25,7 @@ from pipeline.errors import ConfigError, PlanError
 from pipeline.scoring import TRUTH, UNCLEAR, score_tags
 from storage.lake import Lake
 from storage.schemas import TABLES
+from tests.lakes import brief
 from tests.pipeline.test_rules import evidence
 
 
@@ -157,16 +158,11 @@ def test_a_figure_that_nothing_says_is_none() -> None:
     assert clean["removed_wrong"] is None and clean["lost_right"] == 0.5
 
 
-def published_blocks(scenes: int, seed: int) -> Config:
-    """A demo whose taggers keep the encoder's published blocks: training these is most of it."""
-    config = demo_config(scenes, seed)
-    kept = {
-        name: {"tagger": getattr(config, name).tagger.model_copy(update={"encoder_epochs": 0})}
-        for name in ("baseline", "refine")
-    }
-    return config.model_copy(
-        update={name: getattr(config, name).model_copy(update=new) for name, new in kept.items()}
-    )
+def brief_demo(scenes: int, seed: int) -> Config:
+    """A demo with short trainings on smaller pictures."""
+    config = brief(demo_config(scenes, seed))
+    smaller = config.encode.model_copy(update={"encoder": "efficientnet-lite0-384"})
+    return config.model_copy(update={"encode": smaller})
 
 
 @pytest.mark.slow
@@ -175,7 +171,7 @@ def test_a_curve_over_the_noise_encodes_its_pictures_once(
 ) -> None:
     assert noise.SHARES == (0.02, 0.05, 0.10, 0.20)
     monkeypatch.setattr(noise, "SHARES", (0.02, 0.2))  # a cycle each
-    monkeypatch.setattr(noise, "demo_config", published_blocks)
+    monkeypatch.setattr(noise, "demo_config", brief_demo)
     found = run_benchmark("noise", None, (0,), tmp_path, ["scenes=24"])
     json.dumps(found)
     assert list(found["curve"]) == [0.02, 0.2]

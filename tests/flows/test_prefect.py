@@ -107,7 +107,7 @@ def test_a_killed_worker_leaves_a_lake_that_the_next_run_completes(
     assert wait_until(lake, "encode", 120), (service.folder / "worker.log").read_text()[-3000:]
     service.kill_worker()
     assert "publish" not in stages_done(lake)
-    done = cli("run", "--lake", lake, *SET)
+    done = cli("run", "--lake", lake, "--workers", "1", *SET)
     assert done.returncode == 0, done.stderr
     assert differs(demo / "lake", lake) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -103,3 +104,10 @@ def test_wordnet_is_read_where_a_group_may_write(
         path.chmod(0o775 if path.is_dir() else 0o664)
     monkeypatch.setattr(wordnet, "DATA", tmp_path)
     assert wordnet.reader.__wrapped__().synset("dog.n.01").name() == "dog.n.01"
+
+
+def test_the_archive_is_not_held_open() -> None:
+    """Processes forked from this one would share one place in it, and read each other's bytes."""
+    assert wordnet.senses("dog", "n") and wordnet.count("dog", "n")
+    held = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    assert not [name for name in held if name.endswith("wordnet.zip")]

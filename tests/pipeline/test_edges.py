@@ -26,6 +26,8 @@ pytestmark = pytest.mark.slow
 SETTINGS = (
     "ingest.eval_share=0", "ingest.shard_size=8", "label.min_mentions=1", "baseline.min_images=2",
     "clean.min_regions=2", "encode.encoder=efficientnet-lite0-384",
+    # What taggers have learned is not the subject.
+    "baseline.tagger.encoder_epochs=1", "refine.tagger.encoder_epochs=1",
 )  # fmt: skip
 DINO = ("ground.threshold=0.001", "ground.batch=4")
 LARGE = (20_000, 20_000)

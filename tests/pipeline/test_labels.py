@@ -35,6 +35,7 @@ from pipeline.runner import Runner
 from storage.lake import Lake
 from storage.schemas import TABLES
 from storage.sql import run_sql
+from tests.lakes import brief
 from tests.storage.test_upgrade import LATER_TABLES, make_old
 
 CONFIG = demo_config(24, 0)
@@ -334,7 +335,7 @@ def test_seeds_and_translations_count_by_what_is_in_them(demo_copy: Path, tmp_pa
 def test_a_cycle_with_tags_that_nobody_mentions(demo_copy: Path) -> None:
     lake = demo_copy / "lake"
     label = CONFIG.label.model_copy(update={"seeds": ("coco", "hico-verbs")})
-    config = CONFIG.model_copy(update={"label": label})
+    config = brief(CONFIG.model_copy(update={"label": label}))
     before = system_named(lake, None)
     done = {row.stage: row.ran for row in Runner(lake, config).run()}
     assert (done["label"], done["baseline"], done["gate"]) == (1, 4, 1)
