@@ -6,6 +6,7 @@ from parsing import describing, wordnet
 from parsing.mend_tree import (
     NOMINAL,
     after,
+    base_of,
     before,
     first_of,
     give_way,
@@ -159,12 +160,12 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
     left, over = before(word, words), word.head
     if left is None or over is None:
         return
-    sure = word.tag in ("VB", "VBP", "VBD") or not wordnet.has(_lemma(word), "n")
+    sure = word.tag in ("VB", "VBP", "VBD") or not wordnet.has(base_of(word), "n")
     if left.head is not word or left.dep not in ("compound", "amod", "nmod"):
         return
     if (word.tag not in ("NNS", "VBZ") and not sure) or not infinitive(word, word.tag == "VBP"):
         return
-    if not wordnet.has(_lemma(left), "n"):
+    if not wordnet.has(base_of(left), "n"):
         return
     if left.tag == "NNS" and not sure and (word.tag != "NNS" or not more_verb(word)):
         return  # but "hands searches" is no name
@@ -176,7 +177,7 @@ def name_took_the_verb(word: Word, words: list[Word]) -> None:
         return
     if subject.dep != "ROOT":
         return
-    known = wordnet.has(f"{left.low} {_lemma(word)}", "n")
+    known = wordnet.has(f"{left.low} {base_of(word)}", "n")
     lifeless = wordnet.has(who.low, "n") and not living(who)  # "biker" is not listed
     more = more_verb(word) or any(c.low in _ONE for c in word.kids("det"))  # "a helmet races"
     if not sure and (known or lifeless or not more or _worn(word)):
@@ -300,7 +301,7 @@ def never_a_noun(word: Word, words: list[Word]) -> None:
     if left is not None and left.pos == "VERB" and left.head in word.kids("compound", "nmod"):
         # "a toddler swimming underwater"
         only_adverb = wordnet.has(word.low, "r") or wordnet.has(word.low, "a")
-        if left.head and only_adverb and not wordnet.has(_lemma(word), "n"):
+        if left.head and only_adverb and not wordnet.has(base_of(word), "n"):
             for child in [c for c in word.children if c.i > word.i]:
                 child.moved(left, child.dep)
             give_way(word, left.head)
@@ -333,7 +334,7 @@ def quality_read_as_noun(word: Word, words: list[Word]) -> None:
         usual = word.dep != "nmod" and wordnet.count(word.low, "a") > weight * as_noun
         usual |= word.dep == "amod" and _is_adjective_only(word.low)  # "leafless trees"
         if not as_noun and wordnet.has(word.low, "a"):  # "hind legs"
-            usual = usual or wordnet.supersense(_lemma(word.head), "n") == "noun.body"
+            usual = usual or wordnet.supersense(base_of(word.head), "n") == "noun.body"
         follows = after(word, words)
         if follows is not None and follows.pos == "ADJ" and follows.head is word.head:
             usual = usual or wordnet.has(word.low, "a")  # "hip young people"
@@ -351,7 +352,3 @@ def participle_read_as_name(word: Word, words: list[Word]) -> None:
     """ "tattooed barber": no noun ends so."""
     if word.head is not None and word.i < word.head.i:
         word.pos, word.tag, word.dep = "VERB", "VBN", "amod"
-
-
-def _lemma(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))

@@ -6,6 +6,7 @@ from parsing import describing, lexicon, wordnet
 from parsing.mend_tree import (
     NOMINAL,
     after,
+    base_of,
     before,
     give_way,
     is_living,
@@ -101,20 +102,16 @@ def name_read_as_participle(word: Word, words: list[Word]) -> None:
         if (act or usual) and wordnet.has(word.low, "n") and not wordnet.has(word.low, "a"):
             word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
     elif follows is not None and word.i == 0 and word.kids("dobj")[:1] == [follows]:
-        if not wordnet.has(f"{word.low} {_singular(follows)}", "n"):
+        if not wordnet.has(f"{word.low} {base_of(follows)}", "n"):
             return
         give_way(word, follows)  # "reading room in a villa"
         word.moved(follows, "compound")
         word.pos, word.tag = "NOUN", "NN"
 
 
-def _singular(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
-
-
 def _made_for(word: Word, thing: Word, verb: str) -> bool:
     """ "a filming location", "a cooling rack": what it is for, not what it does."""
-    made = wordnet.supersense(_singular(thing), "n") in _MADE
+    made = wordnet.supersense(base_of(thing), "n") in _MADE
     doing = wordnet.supersense(word.low, "n") in _DOINGS
     return made and doing and not wordnet.is_travel(verb)
 
@@ -128,7 +125,7 @@ def participle_after_of(word: Word, words: list[Word]) -> None:
     thing = next(iter(word.kids("dobj")), None)
     if thing is None or thing.kids("det", "poss", "nummod"):
         return
-    natural = wordnet.supersense(_singular(thing), "n") in _NATURAL
+    natural = wordnet.supersense(base_of(thing), "n") in _NATURAL
     there = prep.low in _THERE or (prep.low == "of" and natural)
     does = there and not living(thing) and not wordnet.needs_object(_verb(word), 2)
     does |= prep.low == "during"  # "during demanding work"
@@ -164,7 +161,7 @@ def name_read_as_verb(word: Word, words: list[Word]) -> None:
     follows, doers = after(word, words), word.kids("nsubj")
     if follows is None or word.kids("aux") or word.kids("dobj")[:1] != [follows]:
         return
-    if any(living(c) for c in doers) or not wordnet.has(f"{word.low} {_singular(follows)}", "n"):
+    if any(living(c) for c in doers) or not wordnet.has(f"{word.low} {base_of(follows)}", "n"):
         return
     give_way(word, (doers or [follows])[0])
     word.moved(follows, "compound")
@@ -324,7 +321,7 @@ def who_is_a_person(word: Word, words: list[Word]) -> None:
 
 
 def _somebody(noun: Word) -> bool:
-    base = _singular(noun)
+    base = base_of(noun)
     return living(noun) or wordnet.is_social(base) or not wordnet.has(base, "n")
 
 

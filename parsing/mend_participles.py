@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, before, first_of, give_way, living, looks_at
+from parsing.mend_tree import NOMINAL, base_of, before, first_of, give_way, living, looks_at
 from parsing.words import Word
 
 _JOINING = {",", "and", "or"}
@@ -49,11 +49,11 @@ def _known_with(noun: Word, word: Word) -> bool:
 
 def _does(doer: Word, word: Word, thing: Word) -> bool:
     """Whether somebody is named, and no kind of thing: "horse riding school"."""
-    return _is_somebody(doer) and not wordnet.has(f"{word.low} {_base(thing)}", "n")
+    return _is_somebody(doer) and not wordnet.has(f"{word.low} {base_of(thing)}", "n")
 
 
 def _is_somebody(noun: Word) -> bool:
-    return living(noun) or wordnet.is_social(_base(noun))
+    return living(noun) or wordnet.is_social(base_of(noun))
 
 
 def _of_somebody(noun: Word, thing: Word) -> bool:
@@ -65,7 +65,7 @@ def _of_somebody(noun: Word, thing: Word) -> bool:
         who = who.head.head
     if who is None or who is thing or not (living(who) or who.pos == "VERB"):
         return False
-    base = _base(noun)
+    base = base_of(noun)
     own = any(c.dep in ("amod", "poss") and c.i < noun.i for c in (*noun.children, *thing.children))
     of_body = own and wordnet.supersense(base, "n") == "noun.body"  # but "an eye catching dress"
     return of_body or wordnet.is_worn(base) or _is_place(noun)
@@ -88,7 +88,7 @@ def deed_of_who_is_there(word: Word, words: list[Word]) -> None:
     if thing is None or over is None or thing.i > word.i or thing.pos not in NOMINAL:
         return
     somewhere = over.pos == "ADP" and over.low in _WHERE
-    if living(thing) or not (somewhere or wordnet.is_worn(_base(thing))):
+    if living(thing) or not (somewhere or wordnet.is_worn(base_of(thing))):
         return
     if any(c.dep == "poss" and c.i < thing.i for c in (*word.children, *thing.children)):
         return  # "with his shirt flying"
@@ -152,7 +152,7 @@ def lined_with_it(word: Word, words: list[Word]) -> None:
         return
     verb = wordnet.lemma(word.low, "v", inflected=True)
     bare = min([thing.i, *(c.i for c in thing.children)]) == word.i + 1
-    counted = wordnet.supersense(_base(thing), "n") in _COUNTED or _is_place(thing)
+    counted = wordnet.supersense(base_of(thing), "n") in _COUNTED or _is_place(thing)
     counted = counted and not thing.kids("det", "poss")
     if not (bare and counted and wordnet.needs_object(verb, 2)) or word.kids("aux", "auxpass"):
         return
@@ -199,8 +199,4 @@ def _other_tense(over: Word | None) -> bool:
 
 
 def _is_place(noun: Word) -> bool:
-    return wordnet.noun_kind(_base(noun)) == "scene"
-
-
-def _base(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
+    return wordnet.noun_kind(base_of(noun)) == "scene"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, living, looks_at
+from parsing.mend_tree import NOMINAL, base_of, living, looks_at
 from parsing.naming import of_what
 from parsing.words import Word
 
@@ -39,7 +39,7 @@ def with_in_the_background(word: Word, words: list[Word]) -> None:
         return
     for other in reversed(words[max(0, word.i - 10) : word.i]):
         if other.low == "with" and other.dep == "prep":
-            if not any(wordnet.is_worn(_base(thing)) for thing in other.kids("pobj")):
+            if not any(wordnet.is_worn(base_of(thing)) for thing in other.kids("pobj")):
                 other.dep = "dep"
             return
         if (other.pos == "ADP" and other.low != "of") or other.tag in _FINITE:
@@ -78,7 +78,7 @@ def with_what_he_holds(word: Word, words: list[Word]) -> None:
     part = owners[0].head if owners and words[thing.i + 1].pos == "ADP" else None
     if part is None or living(thing):
         return
-    if wordnet.supersense(_base(part), "n") in _PARTS or wordnet.is_worn(_base(part)):
+    if wordnet.supersense(base_of(part), "n") in _PARTS or wordnet.is_worn(base_of(part)):
         _hung(word, _who_or_what(place))
 
 
@@ -92,8 +92,8 @@ def in_his_mouth(word: Word, words: list[Word]) -> None:
     over = held.head
     if held.dep != "pobj" or over is None or over.low != "with" or held.pos not in NOMINAL:
         return
-    body = wordnet.supersense(_base(thing), "n") in _PARTS
-    if body and wordnet.supersense(_base(held), "n") != "noun.body" and not living(held):
+    body = wordnet.supersense(base_of(thing), "n") in _PARTS
+    if body and wordnet.supersense(base_of(held), "n") != "noun.body" and not living(held):
         word.moved(held, "prep")
 
 
@@ -113,12 +113,12 @@ def place_of_the_wearer(word: Word, words: list[Word]) -> None:
     thing, worn = _thing(word), word.head
     if thing is None or worn is None or worn.dep != "pobj":
         return
-    base, prep = _base(worn), worn.head
+    base, prep = base_of(worn), worn.head
     own = wordnet.is_worn(base) or wordnet.supersense(base, "n") == "noun.body"
     if prep is not None and prep.low == "with" and prep.head is not None:
         own = own or prep.head.pos == "VERB"
     own = own or (_is_scene(thing) and not _is_scene(worn))
-    if own and worn.pos in NOMINAL and _is_ground(_base(thing)):
+    if own and worn.pos in NOMINAL and _is_ground(base_of(thing)):
         _hung(word, _who_or_what(worn))
 
 
@@ -128,10 +128,10 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
     thing, event = _thing(word), word.head
     if thing is None or event is None or event.dep != "dobj":
         return
-    base = _base(of_what(thing) or thing)
+    base = base_of(of_what(thing) or thing)
     somewhere = _is_ground(base)
     seen = somewhere or wordnet.supersense(base, "n") in _SEEN
-    if wordnet.supersense(_base(event), "n") not in _DOING and not somewhere:
+    if wordnet.supersense(base_of(event), "n") not in _DOING and not somewhere:
         return
     if seen and event.pos in NOMINAL:
         _hung(word, event.head)
@@ -141,7 +141,7 @@ def place_of_the_event(word: Word, words: list[Word]) -> None:
 def in_clothes(word: Word, words: list[Word]) -> None:
     """ "on a swing in a coat": what is worn is worn by somebody."""
     thing = _thing(word)
-    if thing is None or not wordnet.is_worn(_base(thing)):
+    if thing is None or not wordnet.is_worn(base_of(thing)):
         return
     if word.head is not None and word.head.pos in NOMINAL and not living(word.head):
         _hung(word, _who_or_what(word.head))
@@ -165,8 +165,8 @@ def with_what_grows_there(word: Word, words: list[Word]) -> None:
     if thing is None or verb is None or verb.pos != "VERB" or not word.i:
         return
     place = words[word.i - 1]
-    grows = wordnet.supersense(_base(thing), "n") in _GROWS and not thing.kids("poss")
-    if grows and place.pos in NOMINAL and wordnet.noun_kind(_base(place)) == "scene":
+    grows = wordnet.supersense(base_of(thing), "n") in _GROWS and not thing.kids("poss")
+    if grows and place.pos in NOMINAL and wordnet.noun_kind(base_of(place)) == "scene":
         _hung(word, place)
 
 
@@ -194,7 +194,7 @@ def in_the_weather(word: Word, words: list[Word]) -> None:
     prep = place.head
     verb = prep.head if prep is not None else None
     if verb is not None and verb.pos == "VERB":
-        name = _base(thing)
+        name = base_of(thing)
         if wordnet.supersense(name, "n") in _WEATHER and wordnet.noun_kind(name) == "scene":
             _hung(word, verb)
 
@@ -205,15 +205,11 @@ def _is_ground(name: str) -> bool:
 
 
 def _is_scene(noun: Word) -> bool:
-    return wordnet.noun_kind(_base(noun)) == "scene"
+    return wordnet.noun_kind(base_of(noun)) == "scene"
 
 
 def _thing(prep: Word) -> Word | None:
     return next(iter(prep.kids("pobj")), None)
-
-
-def _base(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
 
 
 def _who_or_what(noun: Word) -> Word | None:
@@ -272,7 +268,7 @@ def way_read_as_object(word: Word, words: list[Word]) -> None:
     if particle.dep != "prt" or particle.head is not verb or particle.i != verb.i + 1:
         return
     base = wordnet.lemma(verb.low, "v", inflected=verb.tag != "VB")
-    somewhere = wordnet.noun_kind(_base(word)) == "scene"
+    somewhere = wordnet.noun_kind(base_of(word)) == "scene"
     if wordnet.is_travel(base) or (somewhere and not wordnet.has(f"{base} {particle.low}", "v")):
         particle.dep, particle.pos = "prep", "ADP"
         word.moved(particle, "pobj")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsing import wordnet
-from parsing.mend_tree import NOMINAL, after, before, give_way, living, looks_at, quality
+from parsing.mend_tree import NOMINAL, after, base_of, before, give_way, living, looks_at, quality
 from parsing.words import Word
 
 _PARTICIPLES = 6  # about as often a verb is used in other forms as in this one
@@ -138,11 +138,7 @@ def covered_with_it(word: Word, words: list[Word]) -> None:
             child.moved(thing, child.dep)
     if left.children:
         return
-    if beside and not wordnet.has(f"{word.low} {_base(thing)}", "n"):
+    if beside and not wordnet.has(f"{word.low} {base_of(thing)}", "n"):
         left.moved(word, "npadvmod")
     if left.head is word and left.dep == "npadvmod":
         word.pos, word.tag, left.pos, left.tag = "VERB", "VBN", "NOUN", "NN"
-
-
-def _base(noun: Word) -> str:
-    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))

@@ -46,6 +46,11 @@ def looks_at(
     return lambda mend: Rule(mend, pos, dep, tag, of_word)
 
 
+def base_of(noun: Word) -> str:
+    """The base form of a noun by its tag."""
+    return wordnet.lemma(noun.low, "n", inflected=noun.tag in ("NNS", "NNPS"))
+
+
 def singular(word: Word) -> bool:
     return word.pos in NOMINAL and word.tag in ("NN", "NNP")
 

@@ -6,6 +6,7 @@ from parsing import wordnet
 from parsing.mend_tree import (
     NOMINAL,
     after,
+    base_of,
     before,
     living,
     looks_at,
@@ -58,9 +59,7 @@ def _has_own(thing: Word, word: Word) -> bool:
 
 
 def _names(left: Word, word: Word, thing: Word) -> tuple[str, str]:
-    base = wordnet.lemma(thing.low, "n", inflected=thing.tag == "NNS")
-    noun = wordnet.lemma(word.low, "n", inflected=word.tag == "NNS")
-    return f"{left.low} {noun}", f"{word.low} {base}"
+    return f"{left.low} {base_of(word)}", f"{word.low} {base_of(thing)}"
 
 
 @looks_at(pos=("NOUN",), tag=("NN",), dep=("ROOT",), low=_fairly_a_verb)

@@ -34,8 +34,14 @@ def test_lemma(form: str, pos: str, base: str) -> None:
     assert wordnet.lemma(form, pos, inflected=True) == base
 
 
-SCENES = "beach street forest kitchen city sky mountain park airport stadium snow".split()  # noqa: SIM905
-THINGS = "dog car table tree apple person shirt bikini seat fire_hydrant umbrella".split()  # noqa: SIM905
+SCENES = [
+    "beach", "street", "forest", "kitchen", "city", "sky",
+    "mountain", "park", "airport", "stadium", "snow",
+]  # fmt: skip
+THINGS = [
+    "dog", "car", "table", "tree", "apple", "person",
+    "shirt", "bikini", "seat", "fire_hydrant", "umbrella",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("surface", SCENES)
